@@ -1,0 +1,12 @@
+"""Plain data that all rooms share: labels, matchers, sample batches and frames.
+
+- `labels`: a label set as a sorted tuple of pairs, and the few operations on it.
+- `matchers`: one label matcher, compiled with RE2 and fast paths for literals.
+- `batch`: samples on their way in, as columns.
+- `frame`: samples on their way out, as columns.
+- `stale`: the bit pattern of a stale marker.
+
+Nothing here does I/O, reads a clock or knows a setting.
+"""
+
+from __future__ import annotations

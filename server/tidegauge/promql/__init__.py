@@ -1,0 +1,13 @@
+"""PromQL: text and arrays in, arrays out. No I/O, no clock, no settings.
+
+- `lexer`, `parser`, `typecheck`, `printer`: text to syntax tree and back (`nodes` has the tree).
+- `signatures`: what functions and aggregators exist, and the types of their arguments.
+- `reader`: the small protocol through which the engine asks for samples.
+- `value`: what an evaluation gives back.
+- `engine`: evaluates a tree over a time grid; `kernels` has its array functions.
+- `scripts`: runs Prometheus's evaluation scripts (`tidegauge promqltest`).
+
+Source: promql.md in the design notes; Prometheus 3.14.
+"""
+
+from __future__ import annotations
