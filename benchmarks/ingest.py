@@ -1,0 +1,128 @@
+"""Ingestion end to end: from the socket until every sample is acknowledged and can be queried."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks.payloads import (
+    Family,
+    counters,
+    fleet_label_sets,
+    gauges,
+    json_requests,
+    remote_write_requests,
+    split_connections,
+)
+from benchmarks.products import PRODUCTS, Product
+from benchmarks.resources import cpu_seconds, disk_bytes, memory_bytes, watch_memory
+from benchmarks.sender import Sent, send_all
+from tests.support.servers import wait_until
+
+SERIES, METRICS, CONNECTIONS = 10_000, 100, 4
+STEP_MS = 15_000
+
+
+def fleet(rounds: int) -> list[Family]:
+    """Return 10,000 series of 100 metrics, half counters, half gauges."""
+    each = SERIES // METRICS
+    return [
+        Family(
+            f"bench_metric_{number:03d}" + ("_total" if number % 2 else ""),
+            fleet_label_sets(each, number),
+            (counters if number % 2 else gauges)(rounds, each, number),
+        )
+        for number in range(METRICS)
+    ]
+
+
+def stored_samples(product: Product, families: Iterable[Family], end_ms: int, span_s: int) -> int:
+    """Ask the product how many samples it holds of these families."""
+    query = f'sum(count_over_time({{__name__=~"bench_metric_.*"}}[{span_s}s]))'
+    answer = requests.post(
+        f"http://{product.address}{product.api_path}/api/v1/query",
+        data={"query": query, "time": end_ms / 1000, "nocache": "1"},
+        timeout=120,
+    ).json()
+    result = answer["data"]["result"] if answer.get("status") == "success" else []
+    return int(float(result[0]["value"][1])) if result else 0
+
+
+def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]:
+    """Send 10,000 series × rounds by remote write: 2,000 samples a request, 4 connections."""
+    families = fleet(rounds)
+    start_ms = int(time.time() * 1000) // STEP_MS * STEP_MS - rounds * STEP_MS
+    with PRODUCTS[name](folder) as product:
+        parts = split_connections(
+            families,
+            CONNECTIONS,
+            lambda mine: remote_write_requests(
+                mine,
+                start_ms=start_ms,
+                step_ms=STEP_MS,
+                samples=2000,
+                host=product.address,
+                path=product.write_path,
+            ),
+        )
+        warm = [part[: max(1, 2 * SERIES // CONNECTIONS // 2000)] for part in parts]
+        rest = [part[len(first) :] for part, first in zip(parts, warm, strict=True)]
+        send_all(product.address, warm)
+        cpu_before, idle = cpu_seconds(product.pid), memory_bytes(product.pid)
+        with watch_memory(product.pid) as peak:
+            sent = send_all(product.address, rest)
+            cpu = cpu_seconds(product.pid) - cpu_before
+        expected = rounds * SERIES
+        end_ms = start_ms + rounds * STEP_MS
+        asked = time.perf_counter()
+        wait_until(
+            lambda: stored_samples(product, families, end_ms, rounds * 15 + 60) == expected,
+            timeout_s=60,
+            every_s=0.5,
+            what=f"{name} holds {expected} samples",
+        )
+        visible_s = time.perf_counter() - asked
+        disk = disk_bytes(product.data)
+    return {
+        **_row(name, sent, cpu, peak.bytes, idle),
+        "visible_after_s": visible_s,
+        "disk_bytes_per_sample": disk / expected,
+    }
+
+
+def measure_json(name: str, folder: Path, rounds: int) -> dict[str, Any]:
+    """Send 10,000 series × rounds through the JSON API: 1,000 points a request, 4 connections."""
+    families = fleet(rounds)
+    start_ms = int(time.time() * 1000) // STEP_MS * STEP_MS - rounds * STEP_MS
+    with PRODUCTS[name](folder) as product:
+        parts = split_connections(
+            families,
+            CONNECTIONS,
+            lambda mine: json_requests(
+                mine, start_ms=start_ms, step_ms=STEP_MS, samples=1000, host=product.address
+            ),
+        )
+        send_all(product.address, [part[:3] for part in parts])
+        cpu_before, idle = cpu_seconds(product.pid), memory_bytes(product.pid)
+        with watch_memory(product.pid) as peak:
+            sent = send_all(product.address, [part[3:] for part in parts])
+            cpu = cpu_seconds(product.pid) - cpu_before
+    return _row(name, sent, cpu, peak.bytes, idle)
+
+
+def _row(name: str, sent: Sent, cpu: float, peak: int, idle: int) -> dict[str, Any]:
+    assert not sent.refused, f"{name} refused requests: {json.dumps(sent.refused)}"
+    return {
+        "product": name,
+        "samples": sent.samples,
+        "seconds": sent.seconds,
+        "samples_per_s": sent.rate,
+        "cpu_us_per_sample": cpu / sent.samples * 1e6,
+        "peak_memory_bytes": peak,
+        "idle_memory_bytes": idle,
+    }

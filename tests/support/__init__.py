@@ -1,0 +1,1 @@
+"""Real neighbours for tests and benchmarks: programs from Debian, and servers made of them."""
