@@ -11,10 +11,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tidegauge.errors import ConfigError
 
 PREFIX = "TIDEGAUGE_"
+_STARS = "********"
+_TABLE_HEAD = "| variable | default | allowed | meaning |\n|---|---|---|---|"
+_PAGE_HEAD = """\
+# Settings
+
+Every setting is an environment variable. They are read once, at start; all faults are reported
+together, and a `TIDEGAUGE_…` variable that is not on this page is one of them. A setting that
+says so may also be given as `…_FILE`, the path of a file that holds the value.
+`tidegauge config` prints what is in force, with secrets masked.
+
+This page is made by `tidegauge config --markdown`.
+"""
 
 
 def setting(
@@ -314,6 +327,50 @@ def load_config(env: Mapping[str, str]) -> Config:
         raise ConfigError("settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
     made = {name: section(**sections.get(name, {})) for name, section in SECTIONS.items()}
     return Config(**made)
+
+
+def mask_secret(value: str) -> str:
+    """Return a secret as it may be shown: an address without its password, else only stars."""
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if not parts.scheme or parts.netloc == value:
+        return _STARS
+    user, at, place = parts.netloc.rpartition("@")
+    if ":" in user:
+        user = f"{user.partition(':')[0]}:{_STARS}"
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    shown = [(key, _STARS if "password" in key.lower() else text) for key, text in pairs]
+    return urlunsplit(
+        parts._replace(netloc=f"{user}{at}{place}", query=urlencode(shown, safe="*/"))
+    )
+
+
+def show_settings(config: Config) -> Iterator[str]:
+    """Yield `NAME=value` for every setting in force, secrets masked; defaults are marked."""
+    for section, leaf in leaves():
+        value = getattr(getattr(config, section), leaf.name)
+        shown = mask_secret(value) if leaf.metadata["secret"] else value
+        yield f"{leaf.metadata['env']}={shown}" + ("  # default" if value == leaf.default else "")
+
+
+def describe_settings() -> str:
+    """Return the reference page of all settings, in Markdown."""
+    lines = [_PAGE_HEAD]
+    for name, section in SECTIONS.items():
+        lines += [f"## {name}", "", f"{section.__doc__}", "", _TABLE_HEAD]
+        lines += [_describe(leaf) for leaf_section, leaf in leaves() if leaf_section == name] + [""]
+    return "\n".join(lines)
+
+
+def _describe(leaf: dataclasses.Field[Any]) -> str:
+    known = leaf.metadata
+    allowed = ", ".join(f"`{choice}`" for choice in known["choices"])
+    if isinstance(leaf.default, int):
+        allowed = f"{known['low']} to {known['high']}"
+    meaning = known["help"] + (f" Also as `{known['env']}_FILE`." if known["secret"] else "")
+    default = f"`{leaf.default}`" if leaf.default != "" else "empty"
+    return f"| `{known['env']}` | {default} | {allowed or 'text'} | {meaning} |"
 
 
 def _read_text(

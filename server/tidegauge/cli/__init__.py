@@ -1,13 +1,34 @@
-"""The command line `tidegauge`: one thin file per command, nobody imports it."""
+"""The command line `tidegauge`: one thin file per command, nobody imports it.
+
+- `group`: the command group; `environment`: the one place that reads the environment.
+- `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn.
+- `migrate`, `config`, `version`, `demo`, `promqltest`: as their names say.
+"""
 
 from __future__ import annotations
 
 import click
 
 import tidegauge
+from tidegauge.cli.group import CommandGroup
+
+COMMANDS = {
+    "up": "tidegauge.cli.up:up",
+    "serve": "tidegauge.cli.serve:serve",
+    "migrate": "tidegauge.cli.migrate:migrate",
+    "config": "tidegauge.cli.config:config",
+    "demo": "tidegauge.cli.demo:demo",
+    "promqltest": "tidegauge.cli.promqltest:promqltest",
+    "version": "tidegauge.cli.version:version",
+}
 
 
-@click.group()
+@click.group(
+    cls=CommandGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(tidegauge.__version__, prog_name="tidegauge")
 def main() -> None:
-    """Metrics, dashboards and alerts in the PostgreSQL its users already run."""
+    """Metrics, dashboards and alerts in the PostgreSQL its users already run.
+
+    Settings come from environment variables; `tidegauge config` lists them.
+    """

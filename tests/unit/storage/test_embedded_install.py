@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-
 from tidegauge.storage.embedded_install import ServerUser, can_enter, find_programs
 from tidegauge.storage.embedded_settings import render_settings, server_settings
 
