@@ -24,3 +24,8 @@ def read_config(**options: str | int | None) -> Config:
         ConfigError: names every fault.
     """
     return load_config(effective_environment(**options))
+
+
+def export_to_children(name: str, value: str) -> None:
+    """Set a variable for the processes that this one starts."""
+    os.environ[name] = value

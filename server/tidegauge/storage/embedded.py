@@ -93,6 +93,11 @@ class EmbeddedPostgres:
         return self._process.pid if self._process else None
 
     @property
+    def log(self) -> Path:
+        """The folder of the server's log, a file for each day of the week."""
+        return self.cluster / "log"
+
+    @property
     def startup_log(self) -> Path:
         """The file with what the server says before its own log is open."""
         return self.cluster / "startup.log"
@@ -105,18 +110,22 @@ class EmbeddedPostgres:
     def start(self, timeout_s: float = 60) -> None:
         """Bring the server up, making the cluster and the database if there are none.
 
+        After it has ended by itself, it may be started again; its address stays.
+
         Raises:
             EmbeddedPostgresError: another server uses the folder, it holds another version, or
                 the server does not come up; the message says which.
         """
         deadline_s = self._clock_s() + timeout_s
         self._programs = find_programs()
-        self._take_lock()
+        if self._lock_fd < 0:
+            self._take_lock()
         try:
             self._prepare_folder()
             self._clear_leftovers(deadline_s)
             self._write_settings()
-            self._sockets = self._make_socket_folder()
+            if self._sockets == Path():
+                self._sockets = self._make_socket_folder()
             self._spawn_until_ready(deadline_s)
             self._ensure_database()
         except BaseException:
@@ -302,7 +311,7 @@ class EmbeddedPostgres:
             what = "ended at its start" if ended else "does not answer in time"
             raise EmbeddedPostgresError(
                 f"PostgreSQL on {self.cluster} {what}; it said:\n{said[-2000:]}\n"
-                f"(more in {self.cluster / 'log'})"
+                f"(more in {self.log})"
             )
 
     def _wait_ready(self, deadline_s: float) -> bool:

@@ -40,6 +40,12 @@ def command(
     return [*shim, *map(str, numbers), "--", *program]
 
 
+def die_with_parent(signal_number: int) -> None:
+    """Ask the kernel to send this process a signal when its parent ends (Linux only)."""
+    if sys.platform == "linux":
+        _check(_libc().prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PDEATHSIG)")
+
+
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -86,11 +92,9 @@ def _run(args: list[str]) -> None:
     program = args[6:]
     if uid >= 0:
         _become(uid, gid, reach=bool(reach))
-    if sys.platform == "linux":
-        # After the change of user, which would forget it.
-        _check(_libc().prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PDEATHSIG)")
-        if os.getppid() != parent:
-            sys.exit(0)  # The parent was gone before the signal was ordered.
+    die_with_parent(signal_number)  # After the change of user, which would forget it.
+    if os.getppid() != parent:
+        sys.exit(0)  # The parent was gone before the signal was ordered.
     os.execv(program[0], program)  # noqa: S606  (its own argument list, no shell)
 
 

@@ -1,0 +1,79 @@
+"""A small remote-write sender: what a Prometheus would send, for the demo fleet.
+
+Source: the Prometheus remote-write 1.0 specification (snappy-compressed `WriteRequest`).
+"""
+
+from __future__ import annotations
+
+import http.client
+import struct
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+import cramjam
+
+from tidegauge.errors import Unavailable
+
+Labels = tuple[tuple[str, str], ...]
+_TYPES = {"counter": 1, "gauge": 2, "histogram": 3}
+_HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+
+
+def encode_series(name: str, labels: Labels, samples: Sequence[tuple[int, float]]) -> bytes:
+    """Return one time series as a field of a WriteRequest.
+
+    Args:
+        samples: (Unix ms, value), in time order.
+    """
+    pairs = sorted([("__name__", name), *labels])
+    body = b"".join(
+        _field(1, _field(1, key.encode()) + _field(2, value.encode())) for key, value in pairs
+    )
+    for time_ms, value in samples:
+        body += _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(time_ms))
+    return _field(1, body)
+
+
+def encode_metadata(name: str, kind: str, description: str, unit: str) -> bytes:
+    """Return one metric's type, help and unit as a field of a WriteRequest."""
+    texts = ((2, name), (4, description), (5, unit))
+    body = b"\x08" + _varint(_TYPES[kind])
+    return _field(3, body + b"".join(_field(number, text.encode()) for number, text in texts))
+
+
+def send(address: str, fields: Iterable[bytes], *, timeout_s: float = 30) -> None:
+    """Send one WriteRequest made of these fields.
+
+    Raises:
+        Unavailable: no answer, or none that says the samples are stored.
+    """
+    place = urlsplit(address)
+    body = bytes(cramjam.snappy.compress_raw(b"".join(fields)))
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=timeout_s)
+    try:
+        connection.request("POST", "/prometheus/api/v1/write", body=body, headers=_HEADERS)
+        answer = connection.getresponse()
+        said = answer.read(2000).decode("utf-8", errors="replace").strip()
+    except (OSError, http.client.HTTPException) as exc:
+        raise Unavailable(f"{address} does not take samples: {exc}") from exc
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise Unavailable(f"{address} answered {answer.status} to samples: {said}")
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

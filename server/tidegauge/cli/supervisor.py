@@ -1,0 +1,135 @@
+"""Starts the parts of `tidegauge up` in order, watches them, and stops them in order."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from tidegauge.cli.child import Child
+from tidegauge.cli.restarts import RestartPolicy
+from tidegauge.errors import TidegaugeError
+from tidegauge.storage.embedded import EmbeddedPostgres
+
+_WATCH_S = 0.25
+_READY_POLL_S = 0.05
+_READY_TIMEOUT_S = 60
+_STOP_SLACK_S = 10
+
+
+class StartFailed(TidegaugeError):
+    """A part did not come up; the message says which, and what it said."""
+
+    code = "start_failed"
+
+
+class Supervisor:
+    """Owns the running parts.
+
+    Args:
+        postgres: the embedded server, already started; None if the database is elsewhere.
+        api: the API's process, not started yet.
+        address: where the API will answer.
+        shutdown_s: the time that running requests get at a stop.
+        say: tells the person at the terminal.
+        clock_s: a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        postgres: EmbeddedPostgres | None,
+        api: Child,
+        address: str,
+        shutdown_s: int,
+        say: Callable[[str], None],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._postgres, self._api, self._address = postgres, api, address
+        self._shutdown_s, self._say, self._clock_s = shutdown_s, say, clock_s
+        self._extras: list[Child] = []
+        self._postgres_restarts = RestartPolicy(most_deaths=5)
+        self._api_restarts = RestartPolicy()
+
+    def start_api(self, stop: threading.Event) -> None:
+        """Start the API and wait until it answers.
+
+        Raises:
+            StartFailed: it ended, or does not answer in time.
+        """
+        self._api.start()
+        deadline_s = self._clock_s() + _READY_TIMEOUT_S
+        while not stop.is_set() and not self._answers():
+            ended = self._api.poll() is not None
+            if ended or self._clock_s() > deadline_s:
+                what = "ended at its start" if ended else f"gives no answer on {self._address}"
+                said = self._api.read_last_output()
+                raise StartFailed(f"the API {what}; its log {self._api.log} ends:\n{said}")
+            stop.wait(_READY_POLL_S)
+
+    def add(self, child: Child) -> None:
+        """Start one more process that is only stopped with the others."""
+        self._extras.append(child)
+        child.start()
+
+    def watch(self, stop: threading.Event) -> bool:
+        """Keep the parts alive until `stop`; return whether it ended in order."""
+        while not stop.wait(_WATCH_S):
+            if self._postgres is not None and (code := self._postgres.poll()) is not None:
+                if not self._revive_postgres(self._postgres, code, stop):
+                    return False
+            elif (code := self._api.poll()) is not None:
+                delay_s = self._api_restarts.note_death(self._clock_s()) or 0
+                self._say(f"the API ended ({_exit(code)}); starting it again in {delay_s:g} s")
+                if not stop.wait(delay_s):
+                    self._api.start()
+            for child in [extra for extra in self._extras if extra.poll() is not None]:
+                self._say(f"what filled in samples has ended; its log is {child.log}")
+                self._extras.remove(child)
+            for child in (self._api, *self._extras):
+                child.rotate_log()
+        return True
+
+    def stop(self) -> None:
+        """Stop what fills, then the API, which writes what it accepted, then the database."""
+        for child in self._extras:
+            child.stop(_STOP_SLACK_S)
+        self._api.stop(self._shutdown_s + _STOP_SLACK_S)
+        if self._postgres is not None:
+            self._postgres.stop()
+
+    def _revive_postgres(
+        self, postgres: EmbeddedPostgres, code: int, stop: threading.Event
+    ) -> bool:
+        delay_s = self._postgres_restarts.note_death(self._clock_s())
+        if delay_s is None:
+            self._say(f"PostgreSQL ended again ({_exit(code)}): giving up; see {postgres.log}")
+            return False
+        self._say(f"PostgreSQL ended ({_exit(code)}); starting it again in {delay_s:g} s")
+        if stop.wait(delay_s):
+            return True
+        try:
+            postgres.start()
+        except TidegaugeError as exc:
+            self._say(f"PostgreSQL cannot be started again: {exc.message}")
+            return False
+        self._say("PostgreSQL is back")
+        return True
+
+    def _answers(self) -> bool:
+        """Return whether the API gives any HTTP answer."""
+        place = urlsplit(self._address)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=2)
+        try:
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status < 500
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,114 @@
+"""`tidegauge up`: the whole product with one command, PostgreSQL included."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from tidegauge.cli.banner import render_banner
+from tidegauge.cli.child import Child
+from tidegauge.cli.environment import effective_environment
+from tidegauge.cli.listener import open_listener, shown_address
+from tidegauge.cli.supervisor import Supervisor
+from tidegauge.config import load_config
+from tidegauge.errors import ConfigError
+from tidegauge.storage.embedded import EmbeddedPostgres
+
+
+@click.command()
+@click.option("--data-dir", help="Where its own PostgreSQL lives.  [TIDEGAUGE_DATA_DIR]")
+@click.option("--host", help="Address to listen on.  [TIDEGAUGE_HOST]")
+@click.option("--port", type=int, help="Port to listen on; 0: any free one.  [TIDEGAUGE_PORT]")
+@click.option("--demo", is_flag=True, help="Fill it with a small fleet, live, to look at.")
+@click.pass_context
+def up(
+    ctx: click.Context, data_dir: str | None, host: str | None, port: int | None, demo: bool
+) -> None:
+    """Run everything: PostgreSQL (or the one at DATABASE_URL) and the API.
+
+    Ctrl-C or SIGTERM stops it in order, and nothing that was accepted is lost.
+    """
+    environment = effective_environment(
+        TIDEGAUGE_DATA_DIR=data_dir, TIDEGAUGE_HOST=host, TIDEGAUGE_PORT=port
+    )
+    config = load_config(environment)
+    stop = _catch_signals()
+    folder = Path(config.database.data_dir).absolute()
+    postgres = None if config.database.url else EmbeddedPostgres(folder)
+    supervisor = None
+    with open_listener(config.http.host, config.http.port) as listener:
+        try:
+            logs = _make_log_folder(folder)
+            if postgres is not None:
+                click.echo(f"starting PostgreSQL in {postgres.cluster} …")
+                postgres.start()
+                environment["DATABASE_URL"] = postgres.url
+            _migrate(environment["DATABASE_URL"] if postgres else config.database.url)
+            address = shown_address(listener)
+            arguments = ["serve", "--fd", str(listener.fileno())]
+            api = Child(
+                arguments,
+                environment=environment,
+                log=logs / "api.log",
+                keep_fds=[listener.fileno()],
+            )
+            supervisor = Supervisor(
+                postgres=postgres,
+                api=api,
+                address=address,
+                shutdown_s=config.http.shutdown_s,
+                say=_say,
+            )
+            supervisor.start_api(stop)
+            if not stop.is_set():
+                click.echo(render_banner(address, logs=logs, postgres=postgres, demo=demo))
+                if demo:
+                    filler = ["demo", "--url", address]
+                    supervisor.add(Child(filler, environment=environment, log=logs / "demo.log"))
+            in_order = supervisor.watch(stop)
+        finally:
+            listener.close()  # Who comes now is refused at once.
+            if supervisor is not None:
+                click.echo("stopping: the API answers what it has begun, then PostgreSQL …")
+                supervisor.stop()
+            elif postgres is not None:
+                postgres.stop()
+    click.echo("stopped")
+    ctx.exit(0 if in_order else 1)
+
+
+def _catch_signals() -> threading.Event:
+    """Return the event that SIGINT, SIGTERM and a closed terminal set."""
+    stop = threading.Event()
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN or number == signal.SIGTERM:
+            signal.signal(number, ask_to_stop)  # nohup ignores SIGHUP, and so it stays.
+    return stop
+
+
+def _make_log_folder(folder: Path) -> Path:
+    logs = folder / "log"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"--data-dir {folder}: {exc.strerror} (TIDEGAUGE_DATA_DIR)") from exc
+    return logs
+
+
+def _migrate(database_url: str) -> None:
+    # Imported late: a fault in the settings is told at once.
+    from tidegauge.storage.migrate import apply_migrations
+
+    apply_migrations(database_url)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
