@@ -1,0 +1,1 @@
+"""The numbered SQL migrations, never edited once released; `storage.migrate` applies them."""
