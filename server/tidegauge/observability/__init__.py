@@ -1,1 +1,10 @@
-"""Placeholder: its owner writes this docstring."""
+"""How the product shows what it does.
+
+- `meters`: the instruments behind `/metrics`, right under one process and several.
+- `logs`: JSON lines.
+- `health`: named checks, and the body that sums them up.
+
+Every instrument, logger and clock is passed in; nothing here is global.
+"""
+
+from __future__ import annotations

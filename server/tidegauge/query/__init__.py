@@ -1,1 +1,11 @@
-"""Placeholder: its owner writes this docstring."""
+"""The one door to data: parse, limit, read, evaluate. API, Grafana and alerts all come here.
+
+- `service`: QueryService, with instant and range queries.
+- `listings`: series, label names and values, metrics and their metadata.
+- `parsing`: text to tree, with a bounded memo; parse errors with line and column.
+- `admission`: deadlines, places among the running, measurements, the slow-query log.
+- `limits`: what a query may cost, and the budgeted reader that holds it to that.
+- `times`: times and durations as the two APIs write them. Pure.
+"""
+
+from __future__ import annotations

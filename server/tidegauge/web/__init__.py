@@ -1,1 +1,12 @@
-"""Placeholder: its owner writes this docstring."""
+"""What every HTTP route shares.
+
+- `context`: how a view reaches the services, and what is known of the request.
+- `access`: the permission that each route states, and who has it.
+- `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
+- `errors`: the one table from error family to HTTP status, and the bodies of errors.
+- `lifecycle`: request ids, the access log, compression, the last error handler.
+
+Routes themselves live in `api` and `compat`.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,174 @@
+"""The Prometheus HTTP API: what Grafana's Prometheus data source asks for.
+
+Source: grafana-contract §2.2 to §2.5; Prometheus `web/api/v1/api.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response
+
+from tidegauge import __version__
+from tidegauge.compat.prometheus_json import render_result
+from tidegauge.compat.prometheus_params import (
+    read_options,
+    read_required_time_ms,
+    read_scope,
+    read_step_ms,
+    read_time_ms,
+    unescape_label_name,
+)
+from tidegauge.errors import InvalidInput
+from tidegauge.query.listings import Listing
+from tidegauge.query.service import Answer, truncate_series
+from tidegauge.web.access import require
+from tidegauge.web.context import services
+from tidegauge.web.errors import json_response
+from tidegauge.web.params import InvalidParameter, read_params
+
+SPOKEN_VERSION = "2.53.0"
+"""The Prometheus version that Grafana is told: with it every feature that we serve is used."""
+
+TRUNCATED = "results truncated due to limit"
+MAX_ANNOTATIONS = 10
+
+blueprint = Blueprint("prometheus", __name__, url_prefix="/prometheus/api/v1")
+
+
+@blueprint.route("/query", methods=["GET", "POST"])
+@require("query:read")
+def query() -> Response:
+    """Evaluate at one moment."""
+    params = read_params()
+    limit = params.count("limit")
+    time_ms = read_time_ms(params, "time")
+    options = read_options(params)
+    held = services()
+    try:
+        answer = held.query.instant(
+            params.first("query"),
+            time_ms=held.clock_ms() if time_ms is None else time_ms,
+            options=options,
+        )
+    except InvalidInput as exc:
+        raise InvalidParameter("query", exc.message) from exc
+    return _answered(answer, limit)
+
+
+@blueprint.route("/query_range", methods=["GET", "POST"])
+@require("query:read")
+def query_range() -> Response:
+    """Evaluate over a grid."""
+    params = read_params()
+    limit = params.count("limit")
+    start_ms = read_required_time_ms(params, "start")
+    end_ms = read_required_time_ms(params, "end")
+    if end_ms < start_ms:
+        raise InvalidParameter("end", "end timestamp must not be before start time")
+    step_ms = read_step_ms(params)
+    options = read_options(params)
+    try:
+        answer = services().query.range(
+            params.first("query"),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=step_ms,
+            options=options,
+        )
+    except InvalidInput as exc:
+        raise InvalidParameter("query", exc.message) from exc
+    return _answered(answer, limit)
+
+
+@blueprint.route("/labels", methods=["GET", "POST"])
+@require("query:read")
+def label_names() -> Response:
+    """List label names."""
+    return _listed(services().listings.label_names(read_scope(read_params())))
+
+
+@blueprint.get("/label/<name>/values")
+@require("query:read")
+def label_values(name: str) -> Response:
+    """List the values of one label."""
+    scope = read_scope(read_params())
+    return _listed(services().listings.label_values(unescape_label_name(name), scope))
+
+
+@blueprint.route("/series", methods=["GET", "POST"])
+@require("query:read")
+def series() -> Response:
+    """List series."""
+    params = read_params()
+    if not params.all("match[]"):
+        raise InvalidInput("no match[] parameter provided")
+    scope = read_scope(params)
+    found = services().listings.series(scope)
+    return _listed(Listing([dict(labels) for labels in found.items], found.truncated))
+
+
+@blueprint.get("/metadata")
+@require("query:read")
+def metadata() -> Response:
+    """List what senders said of their metrics."""
+    params = read_params()
+    params.count("limit_per_metric")  # There is never more than one entry a metric.
+    known = services().listings.metadata(metric=params.first("metric"), limit=params.count("limit"))
+    data = {
+        name: [{"type": said.type or "unknown", "help": said.help, "unit": said.unit}]
+        for name, said in known.items()
+    }
+    return json_response({"status": "success", "data": data})
+
+
+@blueprint.route("/query_exemplars", methods=["GET", "POST"])
+@require("query:read")
+def query_exemplars() -> Response:
+    """Answer that there are no exemplars, which is what Grafana's probe wants to hear.
+
+    The probe sends its times in milliseconds, so nothing is read of the parameters.
+    """
+    return json_response({"status": "success", "data": []})
+
+
+@blueprint.get("/status/buildinfo")
+@require("query:read")
+def buildinfo() -> Response:
+    """Say which Prometheus to take us for."""
+    data = {
+        "version": SPOKEN_VERSION,
+        "revision": f"tidegauge-{__version__}",
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+    }
+    return json_response({"status": "success", "data": data})
+
+
+def _answered(answer: Answer, limit: int) -> Response:
+    notes = answer.result.annotations
+    warnings = list(notes.warnings)
+    if truncate_series(answer.result, limit):
+        warnings.insert(0, TRUNCATED)
+    body = render_result(
+        answer.result,
+        warnings=_capped(warnings, "warning"),
+        infos=_capped(notes.infos, "info"),
+    )
+    return Response(body, mimetype="application/json")
+
+
+def _capped(notes: Sequence[str], kind: str) -> list[str]:
+    if len(notes) <= MAX_ANNOTATIONS:
+        return list(notes)
+    more = f"{len(notes) - MAX_ANNOTATIONS} more {kind} annotations omitted"
+    return [*notes[:MAX_ANNOTATIONS], more]
+
+
+def _listed(listing: Listing[str] | Listing[dict[str, str]]) -> Response:
+    body: dict[str, object] = {"status": "success", "data": listing.items}
+    if listing.truncated:
+        body["warnings"] = [TRUNCATED]
+    return json_response(body)

@@ -1,0 +1,109 @@
+"""Parameters of the Prometheus HTTP API: times, durations, limits, escaped label names.
+
+Source: grafana-contract §2.2; Prometheus `web/api/v1/api.go` and `model.UnescapeName`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tidegauge.errors import InvalidInput
+from tidegauge.query.listings import Scope
+from tidegauge.query.service import QueryOptions
+from tidegauge.query.times import parse_duration_ms, parse_prometheus_time_ms
+from tidegauge.web.params import InvalidParameter, Params
+
+_ESCAPED = re.compile(r"(?:[^_]|__|_[0-9A-Fa-f]{1,5}_)*", re.ASCII)
+_ESCAPE = re.compile(r"__|_([0-9A-Fa-f]{1,5})_", re.ASCII)
+_SURROGATES = range(0xD800, 0xE000)
+
+
+def read_time_ms(params: Params, name: str) -> int | None:
+    """Return a time parameter in Unix ms, or None where it is missing.
+
+    Raises:
+        InvalidParameter: it is no time.
+    """
+    text = params.first(name)
+    return _read(name, text, parse_prometheus_time_ms) if text else None
+
+
+def read_required_time_ms(params: Params, name: str) -> int:
+    """Return a time parameter that must be there, in Unix ms.
+
+    Raises:
+        InvalidParameter: it is missing, or no time.
+    """
+    return _read(name, params.first(name), parse_prometheus_time_ms)
+
+
+def read_step_ms(params: Params) -> int:
+    """Return the step of a range query; at least 1 ms.
+
+    Raises:
+        InvalidParameter: it is missing, no duration, or below a millisecond.
+    """
+    step_ms = _read("step", params.first("step"), parse_duration_ms)
+    if step_ms <= 0:
+        raise InvalidParameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. "
+            "Try a positive integer",
+        )
+    return step_ms
+
+
+def read_options(params: Params) -> QueryOptions:
+    """Return `timeout` and `lookback_delta`.
+
+    Raises:
+        InvalidInput: one of them is no duration.
+    """
+    lookback = params.first("lookback_delta")
+    try:
+        # Zero means what a missing one means.
+        lookback_ms = (parse_duration_ms(lookback) if lookback else 0) or None
+    except InvalidInput as exc:
+        raise InvalidInput(f"error parsing lookback delta duration: {exc.message}") from exc
+    if lookback_ms is not None and lookback_ms < 0:
+        raise InvalidInput(f'lookback delta "{lookback}" is negative')
+    return QueryOptions(timeout_ms=_read_timeout_ms(params), lookback_ms=lookback_ms)
+
+
+def read_scope(params: Params) -> Scope:
+    """Return what `match[]`, `start`, `end`, `limit` and `timeout` say of a listing.
+
+    Raises:
+        InvalidParameter: one of them is wrong.
+    """
+    return Scope(
+        selectors=params.all("match[]"),
+        start_ms=read_time_ms(params, "start"),
+        end_ms=read_time_ms(params, "end"),
+        limit=params.count("limit"),
+        timeout_ms=_read_timeout_ms(params),
+    )
+
+
+def unescape_label_name(name: str) -> str:
+    """Return the name behind a `U__…` spelling (`U__a_2e_b` is `a.b`); others stay as they are."""
+    escaped = name.removeprefix("U__")
+    if escaped == name or not _ESCAPED.fullmatch(escaped):
+        return name
+    codes = [int(code, 16) for code in _ESCAPE.findall(escaped) if code]
+    if any(code in _SURROGATES for code in codes):
+        return name
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "_", escaped)
+
+
+def _read_timeout_ms(params: Params) -> int | None:
+    text = params.first("timeout")
+    return _read("timeout", text, parse_duration_ms) if text else None
+
+
+def _read(name: str, text: str, parse: Callable[[str], int]) -> int:
+    try:
+        return parse(text)
+    except InvalidInput as exc:
+        raise InvalidParameter(name, exc.message) from exc

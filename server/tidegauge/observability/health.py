@@ -1,0 +1,104 @@
+"""Health: named checks, and the body that sums them up.
+
+Source: SPEC §9. A check returns what it saw; one that raises or finds its part away is
+"unhealthy". Parts that the product can do without for a while are "degraded" at worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tidegauge.errors import TidegaugeError
+
+
+class Status(StrEnum):
+    """How a part, or the whole, is doing."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check saw: a status, and fields for the body (`latency_ms`, `queue_depth`)."""
+
+    status: Status
+    fields: Mapping[str, object]
+
+
+Check = Callable[[], CheckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """The whole, and each of its parts."""
+
+    status: Status
+    uptime_s: float
+    checks: Mapping[str, CheckResult]
+
+    def body(self, version: str) -> dict[str, object]:
+        """Return the body of `GET /health`."""
+        return {
+            "status": self.status.value,
+            "version": version,
+            "uptime_seconds": round(self.uptime_s, 3),
+            "checks": {
+                name: {"status": check.status.value, **check.fields}
+                for name, check in self.checks.items()
+            },
+        }
+
+
+class Health:
+    """Runs the checks.
+
+    Args:
+        checks: by name; each brings its own time limit.
+        monotonic: the monotonic clock, seconds.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, monotonic: Callable[[], float]) -> None:
+        self._checks, self._monotonic = dict(checks), monotonic
+        self._started_s = monotonic()
+
+    def report(self) -> HealthReport:
+        """Run every check; the whole is as bad as its worst part."""
+        results = {name: _run(check) for name, check in self._checks.items()}
+        order = list(Status)
+        worst = max((check.status for check in results.values()), key=order.index, default=order[0])
+        return HealthReport(worst, self._monotonic() - self._started_s, results)
+
+
+def timed_check(ping: Callable[[], None], *, monotonic: Callable[[], float]) -> Check:
+    """Return a check that is healthy when `ping` returns, with the time it took."""
+
+    def check() -> CheckResult:
+        before_s = monotonic()
+        ping()
+        return CheckResult(
+            Status.HEALTHY, {"latency_ms": round((monotonic() - before_s) * 1000, 3)}
+        )
+
+    return check
+
+
+def queue_check(depth: Callable[[], int], *, limit: int) -> Check:
+    """Return a check of a bounded queue: degraded from four fifths of its limit on."""
+
+    def check() -> CheckResult:
+        waiting = depth()
+        status = Status.DEGRADED if waiting * 5 >= limit * 4 else Status.HEALTHY
+        return CheckResult(status, {"queue_depth": waiting, "limit": limit})
+
+    return check
+
+
+def _run(check: Check) -> CheckResult:
+    try:
+        return check()
+    except TidegaugeError as exc:
+        return CheckResult(Status.UNHEALTHY, {"error": exc.message})

@@ -1,0 +1,136 @@
+"""The instruments behind `/metrics`.
+
+With one API process they live in a registry of their own. With several, prometheus_client keeps
+every process's numbers in files of one directory, and whoever is asked adds them up. It decides
+for that when it is first imported, by the variable `PROMETHEUS_MULTIPROC_DIR`: who starts the
+processes sets it to an empty directory before, passes the same directory here, and calls
+`forget_process` when one has died.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    multiprocess,
+    values,
+)
+
+from tidegauge.errors import ConfigError
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Meters:
+    """All instruments of one process.
+
+    Args:
+        directory: where several processes meet; None for a single one.
+    Raises:
+        ConfigError: a directory is given, but prometheus_client was imported without one.
+    Attributes:
+        ingest_requests: ingestion requests by `status`, the HTTP status.
+        ingest_points: samples accepted.
+        ingest_rejected: samples refused, by `code`.
+        ingest_latency_s: time from a request's arrival to its answer.
+        query_requests: queries by `kind` (instant, range, listing) and `outcome`.
+        query_latency_s: time of a query, waiting included, by `kind`.
+        query_samples: samples that queries read.
+        http_requests: requests by `status`.
+        queue_depth: messages accepted by the in-process queue and not yet committed.
+        db_connections_active: database connections in use.
+        db_connections_limit: the most there may be.
+    """
+
+    def __init__(self, *, directory: Path | None = None) -> None:
+        if directory is not None and values.ValueClass is values.MutexValue:
+            raise ConfigError(
+                "PROMETHEUS_MULTIPROC_DIR must be set before the API processes start: "
+                "each of them would show only its own part in /metrics"
+            )
+        self._directory = directory
+        self._registry = CollectorRegistry()
+        if directory is None:
+            ProcessCollector(registry=self._registry)
+        self._make_ingest()
+        self._make_query()
+        self._make_parts()
+
+    def render(self) -> bytes:
+        """Return the exposition of all processes, in Prometheus's text format."""
+        if self._directory is None:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, path=str(self._directory))  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+    def _make_ingest(self) -> None:
+        registry = self._registry
+        self.ingest_requests = Counter(
+            "ingest_requests_total", "Ingestion requests.", ["status"], registry=registry
+        )
+        self.ingest_points = Counter(
+            "ingest_points_total", "Samples accepted for storage.", registry=registry
+        )
+        self.ingest_rejected = Counter(
+            "ingest_rejected_points_total", "Samples refused.", ["code"], registry=registry
+        )
+        self.ingest_latency_s = Histogram(
+            "ingest_latency_seconds",
+            "Time from the arrival of an ingestion request to its answer.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+
+    def _make_query(self) -> None:
+        registry = self._registry
+        self.query_requests = Counter(
+            "query_requests_total", "Queries.", ["kind", "outcome"], registry=registry
+        )
+        self.query_latency_s = Histogram(
+            "query_latency_seconds",
+            "Time of a query, waiting for its turn included.",
+            ["kind"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.query_samples = Counter(
+            "query_samples_total", "Samples read by queries.", registry=registry
+        )
+
+    def _make_parts(self) -> None:
+        registry = self._registry
+        self.http_requests = Counter(
+            "http_requests_total", "Requests answered.", ["status"], registry=registry
+        )
+        self.queue_depth = Gauge(
+            "queue_depth",
+            "Messages in the ingestion queue that are not committed yet.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.db_connections_active = Gauge(
+            "db_connections_active",
+            "Database connections in use.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.db_connections_limit = Gauge(
+            "db_connections_limit",
+            "Most database connections that the pools may open.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+
+def forget_process(directory: Path, pid: int) -> None:
+    """Take the gauges of a process that has died out of the sums; its counters stay."""
+    multiprocess.mark_process_dead(pid, path=str(directory))  # type: ignore[no-untyped-call]

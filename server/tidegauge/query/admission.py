@@ -1,0 +1,85 @@
+"""How a question to the data is let in: its deadline, its place, and its measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from structlog.typing import FilteringBoundLogger
+
+from tidegauge.config import QueryConfig
+from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.observability.meters import Meters
+from tidegauge.query.limits import Deadline, QuerySlots
+
+
+class Admission:
+    """Gives every question to the data its deadline, its place and its measurements.
+
+    Args:
+        config: the limits.
+        meters: the instruments.
+        log: gets slow queries as warnings.
+        slow_ms: what counts as slow.
+        monotonic: the monotonic clock, seconds; storage must use the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: QueryConfig,
+        meters: Meters,
+        log: FilteringBoundLogger,
+        slow_ms: int,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._config, self._meters, self._log = config, meters, log
+        self._slow_ms, self._monotonic = slow_ms, monotonic
+        self._slots = QuerySlots(config.max_concurrent)
+
+    @contextmanager
+    def admit(
+        self, kind: str, *, timeout_ms: int | None, about: dict[str, object]
+    ) -> Iterator[Deadline]:
+        """Run the block as one of the queries that may run now.
+
+        Args:
+            kind: "instant", "range" or "listing".
+            timeout_ms: what the client asks for; the configured limit is the most it gets.
+            about: fields for the slow-query log; the block may add to them.
+        Raises:
+            DeadlineExceeded: no place came free in time.
+        """
+        before_s = self._monotonic()
+        deadline = self._make_deadline(timeout_ms)
+        outcome = "error"
+        try:
+            with self._slots.hold(deadline):
+                yield deadline
+            outcome = "success"
+        except DeadlineExceeded:
+            outcome = "timeout"
+            raise
+        except LimitExceeded as exc:
+            outcome = "limit"
+            self._log.warning("query limit hit", kind=kind, error=exc.message, **about)
+            raise
+        finally:
+            took_s = self._monotonic() - before_s
+            self._meters.query_requests.labels(kind, outcome).inc()
+            self._meters.query_latency_s.labels(kind).observe(took_s)
+            if took_s * 1000 >= self._slow_ms:
+                self._log.warning(
+                    "slow query",
+                    kind=kind,
+                    outcome=outcome,
+                    duration_ms=round(took_s * 1000, 1),
+                    **about,
+                )
+
+    def _make_deadline(self, timeout_ms: int | None) -> Deadline:
+        limit_s = float(self._config.timeout_s)
+        named_by = "TIDEGAUGE_QUERY_TIMEOUT_SECONDS"
+        if timeout_ms is not None and timeout_ms / 1000 < limit_s:
+            limit_s, named_by = max(0.0, timeout_ms / 1000), "the request's timeout parameter"
+        return Deadline(timeout_s=limit_s, monotonic=self._monotonic, named_by=named_by)

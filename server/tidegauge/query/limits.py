@@ -1,0 +1,161 @@
+"""What a query may cost: time, samples, series, cells, and a place among those that run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tidegauge.config import QueryConfig
+from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.model.frame import SeriesFrame
+from tidegauge.model.matchers import Matcher
+from tidegauge.promql.reader import SelectHints
+from tidegauge.storage.protocol import ReadBudget, SampleEngine
+
+SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
+SERIES_SETTING = "TIDEGAUGE_QUERY_MAX_SERIES"
+
+
+class TooManyPoints(LimitExceeded):
+    """A range query asks for more points a series than allowed."""
+
+    def __init__(self, *, reached: int, allowed: int) -> None:
+        setting = "TIDEGAUGE_QUERY_MAX_POINTS"
+        super().__init__("points per series", reached=reached, allowed=allowed, setting=setting)
+        # The first sentence is Prometheus's own: clients and people search for it.
+        self.message = (
+            f"exceeded maximum resolution of {allowed:,} points per timeseries. "
+            f"Try decreasing the query resolution (?step=XX), or raise {setting}"
+        )
+        self.args = (self.message,)
+
+
+def check_points(start_ms: int, end_ms: int, step_ms: int, config: QueryConfig) -> None:
+    """Refuse a grid with too many steps, counted as Prometheus counts: intervals, not fence posts.
+
+    Raises:
+        TooManyPoints: naming the setting.
+    """
+    intervals = (end_ms - start_ms) // step_ms
+    if intervals > config.max_points:
+        raise TooManyPoints(reached=intervals, allowed=config.max_points)
+
+
+class Deadline:
+    """The moment at which a query must be done.
+
+    Args:
+        timeout_s: how long it may take from now on.
+        monotonic: the monotonic clock, seconds; the same that storage uses.
+        named_by: what set the time, for the message.
+    """
+
+    def __init__(self, *, timeout_s: float, monotonic: Callable[[], float], named_by: str) -> None:
+        self._monotonic = monotonic
+        self._timeout_s, self._named_by = timeout_s, named_by
+        self.at_s = monotonic() + timeout_s
+
+    def remaining_s(self) -> float:
+        """Return the seconds that are left, never below 0."""
+        return max(0.0, self.at_s - self._monotonic())
+
+    def check(self) -> None:
+        """Return while there is time.
+
+        Raises:
+            DeadlineExceeded: there is none left.
+        """
+        if self._monotonic() >= self.at_s:
+            raise self.exceeded("was evaluated")
+
+    def exceeded(self, doing: str) -> DeadlineExceeded:
+        """Return the error that says what went on when the time was over."""
+        return DeadlineExceeded(
+            f"query timed out after {self._timeout_s:g} s while it {doing}; "
+            f"the limit is set by {self._named_by}"
+        )
+
+
+class QuerySlots:
+    """Lets only so many queries run at once; the others wait, within their own deadline."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = threading.BoundedSemaphore(count)
+
+    @contextmanager
+    def hold(self, deadline: Deadline) -> Iterator[None]:
+        """Hold one place while the block runs.
+
+        Raises:
+            DeadlineExceeded: no place came free in time.
+        """
+        if not self._free.acquire(timeout=deadline.remaining_s()):
+            raise deadline.exceeded(
+                f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+class BudgetedReader:
+    """The engine's reader for one query; what all its selectors read counts together.
+
+    Args:
+        samples: where samples come from.
+        config: the limits.
+        deadline: when it must be done.
+    Attributes:
+        series_read: how many series were selected so far.
+    """
+
+    def __init__(self, samples: SampleEngine, config: QueryConfig, deadline: Deadline) -> None:
+        self._samples, self._config, self._deadline = samples, config, deadline
+        self._samples_read = 0
+        self._cells = 0
+        self.series_read = 0
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: SelectHints
+    ) -> SeriesFrame:
+        """Read one selector's samples. See `promql.reader.Reader`."""
+        allowed = self._config.max_samples
+        budget = ReadBudget(
+            max_samples=allowed - self._samples_read, deadline_s=self._deadline.at_s
+        )
+        try:
+            frame = self._samples.select(matchers, start_ms, end_ms, budget)
+        except LimitExceeded as exc:
+            if exc.limit != "samples":
+                raise
+            raise self._over("samples", self._samples_read + exc.reached) from exc
+        self._samples_read += len(frame.times_ms)
+        self.series_read += len(frame.labels)
+        self._cells += len(frame.labels) * _steps(start_ms, end_ms, hints)
+        if self._samples_read > allowed:
+            raise self._over("samples", self._samples_read)
+        if self.series_read > self._config.max_series:
+            raise LimitExceeded(
+                "series",
+                reached=self.series_read,
+                allowed=self._config.max_series,
+                setting=SERIES_SETTING,
+            )
+        # A selector becomes a table of series by steps; its size is bounded like samples are.
+        if self._cells > allowed:
+            raise self._over("points (series times steps)", self._cells)
+        return frame
+
+    def _over(self, limit: str, reached: int) -> LimitExceeded:
+        return LimitExceeded(
+            limit, reached=reached, allowed=self._config.max_samples, setting=SAMPLES_SETTING
+        )
+
+
+def _steps(start_ms: int, end_ms: int, hints: SelectHints) -> int:
+    if hints.step_ms <= 0:
+        return 1
+    return max(0, end_ms - start_ms - hints.range_ms) // hints.step_ms + 1

@@ -1,0 +1,26 @@
+"""How a view reaches the services, and what is known of the request at hand."""
+
+from __future__ import annotations
+
+from flask import Flask, current_app, g
+
+from tidegauge.services import Services
+
+_EXTENSION = "tidegauge"
+
+
+def attach_services(app: Flask, services: Services) -> None:
+    """Make the services reachable from the app's views."""
+    app.extensions[_EXTENSION] = services
+
+
+def services() -> Services:
+    """Return the services of the app that handles this request."""
+    attached: Services = current_app.extensions[_EXTENSION]
+    return attached
+
+
+def request_id() -> str:
+    """Return the id of this request: the sender's own if it gave one, else one made here."""
+    given: str = g.request_id
+    return given

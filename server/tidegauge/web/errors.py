@@ -1,0 +1,137 @@
+"""From error family to HTTP status and body: the only place that knows HTTP statuses.
+
+Two shapes: the native API answers `{"error", "code", "request_id"[, "position"]}`, everything
+under `/prometheus` what Prometheus answers. Source: SPEC §3 and §13, grafana-contract §2.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from tidegauge.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    PayloadTooLarge,
+    QueryFailed,
+    TidegaugeError,
+    Unavailable,
+)
+from tidegauge.query.limits import TooManyPoints
+from tidegauge.query.parsing import QuerySyntaxError
+from tidegauge.web.access import Forbidden, Unauthenticated
+from tidegauge.web.context import request_id
+
+PROMETHEUS_PREFIX = "/prometheus/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: int
+    prometheus_type: str
+    prometheus_status: int | None = None
+
+
+_TABLE: dict[type[TidegaugeError], _Row] = {
+    PayloadTooLarge: _Row(413, "bad_data"),
+    InvalidInput: _Row(400, "bad_data"),
+    NotFound: _Row(404, "not_found"),
+    # Prometheus refuses these with its parameters, before it evaluates anything.
+    TooManyPoints: _Row(422, "bad_data", 400),
+    QueryFailed: _Row(422, "execution"),
+    DeadlineExceeded: _Row(503, "timeout"),
+    Unavailable: _Row(503, "unavailable"),
+    Unauthenticated: _Row(401, "unauthenticated"),
+    Forbidden: _Row(403, "forbidden"),
+    TidegaugeError: _Row(500, "internal"),
+}
+
+_HTTP_CODES = {
+    400: "bad_data",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+
+
+def error_response(error: TidegaugeError) -> Response:
+    """Return the answer to an error of our own."""
+    row = next(_TABLE[family] for family in type(error).__mro__ if family in _TABLE)
+    if request.path.startswith(PROMETHEUS_PREFIX):
+        status = row.prometheus_status or row.status
+        response = _prometheus(status, row.prometheus_type, error.message)
+    else:
+        response = _native(row.status, error.code, error.message, _position(error))
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="tidegauge"'
+    return response
+
+
+def http_error_response(error: HTTPException) -> Response:
+    """Return the answer to what werkzeug refuses: unknown paths, wrong methods, long bodies."""
+    status = error.code or 500
+    # A redirect of werkzeug's would name an internal host; there is nothing at this path.
+    if status < 400:
+        status = 404
+    message = _describe(error, status)
+    code = _HTTP_CODES.get(status, "bad_data" if status < 500 else "internal")
+    if request.path.startswith(PROMETHEUS_PREFIX):
+        known = code if code in ("not_found", "internal") else "bad_data"
+        response = _prometheus(status, known, message)
+    else:
+        response = _native(status, code, message, None)
+    if status == 405:
+        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
+    return response
+
+
+def internal_error_response() -> Response:
+    """Return the answer to a fault of ours; what went wrong is in the log, under the same id."""
+    message = f"internal error; the log has it under request id {request_id()}"
+    if request.path.startswith(PROMETHEUS_PREFIX):
+        return _prometheus(500, "internal", message)
+    return _native(500, "internal", message, None)
+
+
+def _describe(error: HTTPException, status: int) -> str:
+    if status == 404:
+        return f"there is nothing at {request.path}"
+    if status == 405:
+        return f"{request.method} is not possible at {request.path}"
+    if status == 413:
+        return f"the body is longer than {request.max_content_length} bytes"
+    return error.description or error.name
+
+
+def _position(error: TidegaugeError) -> dict[str, int] | None:
+    if not isinstance(error, QuerySyntaxError):
+        return None
+    return {
+        "start": error.start,
+        "end": error.end,
+        "line": error.line,
+        "column": error.column,
+    }
+
+
+def _native(status: int, code: str, message: str, position: dict[str, int] | None) -> Response:
+    body: dict[str, object] = {"error": message, "code": code, "request_id": request_id()}
+    if position is not None:
+        body["position"] = position
+    return json_response(body, status)
+
+
+def _prometheus(status: int, error_type: str, message: str) -> Response:
+    return json_response({"status": "error", "errorType": error_type, "error": message}, status)
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Return a JSON response; keys stay in the order in which they were put in."""
+    return Response(orjson.dumps(body), status, mimetype="application/json")
