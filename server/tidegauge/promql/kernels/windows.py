@@ -11,6 +11,9 @@ import numpy as np
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.stale import is_stale
 
+# A search costs as much as comparing this many samples.
+COMPARISONS_PER_SEARCH = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -130,9 +133,19 @@ def find_edges(
     Returns:
         int64, shape (end_series - first_series, G): indices into the frame's columns.
     """
+    offsets = frame.offsets[first_series : end_series + 1]
     edges = np.empty((end_series - first_series, len(cuts_ms)), np.int64)
-    bounds = frame.offsets[first_series : end_series + 1].tolist()
-    times_ms = frame.times_ms
+    start, end = int(offsets[0]), int(offsets[-1])
+    if (end - start) * len(cuts_ms) <= COMPARISONS_PER_SEARCH * len(edges):
+        # Many short series and few cuts: comparing all samples is cheaper than a call a series.
+        passed = np.zeros(end - start + 1, np.int64)
+        for column, cut_ms in enumerate(cuts_ms.tolist()):
+            np.cumsum(frame.times_ms[start:end] <= cut_ms, out=passed[1:])
+            counted = passed.take(offsets - start)
+            np.subtract(counted[1:], counted[:-1], out=edges[:, column])
+        edges += offsets[:-1, None]
+        return edges
+    bounds, times_ms = offsets.tolist(), frame.times_ms
     for row, (start, end) in enumerate(itertools.pairwise(bounds)):
         np.add(times_ms[start:end].searchsorted(cuts_ms, side="right"), start, out=edges[row])
     return edges
