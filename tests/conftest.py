@@ -18,6 +18,17 @@ from tidegauge.storage.embedded import EmbeddedPostgres
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+_SERVICE_FOLDERS = {"processes", "clients"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs PostgreSQL or other real services, so that `make test-fast` leaves it out."""
+    for item in items:
+        needs_database = "postgres" in getattr(item, "fixturenames", ())
+        if needs_database or _SERVICE_FOLDERS & set(item.path.parts):
+            item.add_marker(pytest.mark.services)
+
+
 class PostgresServer:
     """A PostgreSQL server in which tests make and drop databases."""
 

@@ -2,7 +2,7 @@
 
 - `group`: the command group; `environment`: the one place that reads the environment.
 - `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn.
-- `migrate`, `config`, `version`, `demo`, `promqltest`: as their names say.
+- `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ COMMANDS = {
     "serve": "tidegauge.cli.serve:serve",
     "migrate": "tidegauge.cli.migrate:migrate",
     "config": "tidegauge.cli.config:config",
+    "commands": "tidegauge.cli.commands:commands",
     "demo": "tidegauge.cli.demo:demo",
-    "promqltest": "tidegauge.cli.promqltest:promqltest",
     "version": "tidegauge.cli.version:version",
 }
 
