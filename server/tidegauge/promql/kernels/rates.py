@@ -12,9 +12,10 @@ from tidegauge.promql.kernels.doubling import add, combine_ranges
 from tidegauge.promql.kernels.lockstep import longest_first, walk
 from tidegauge.promql.kernels.points import Result
 
-RESETS_ONE_BY_ONE_PER_SERIES = 16
+# Up to one fall in so many cells, falls are added one by one.
+CELLS_PER_FALL = 64
 # With more, it is a gauge rather than a counter, and the order of adding is given up for speed.
-RESETS_IN_ORDER_PER_WINDOW = 64
+FALLS_IN_ORDER_PER_CELL = 64
 
 
 def rate(chunk: Chunk) -> Result:
@@ -74,15 +75,32 @@ def _add_resets(chunk: Chunk, result: np.ndarray) -> None:
     """Add to the differences what the counters had reached before each fall in their window."""
     samples = chunk.samples
     fallen = np.flatnonzero(samples[1:] < samples[:-1]) + 1
-    fallen = fallen[~np.isin(fallen, chunk.starts)] if len(fallen) else fallen
-    if not len(fallen):
-        return
+    if len(fallen):
+        add_reached(
+            samples, fallen[~np.isin(fallen, chunk.starts)], chunk.left, chunk.right, result
+        )
+
+
+def add_reached(
+    samples: np.ndarray,
+    fallen: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Add to each cell the values before the falls between the samples of its range.
+
+    Args:
+        samples: float64, shape (n,).
+        fallen: int64, rising: each sample that is less than the one before, in its series.
+        left, right: int64, shape (C, T): begin and end (exclusive) of each range; rising from
+            cell to cell and from series to series.
+        result: float64, shape (C, T), contiguous, changed in place.
+    """
     reached = samples[fallen - 1]
-    left, right = chunk.left, chunk.right
-    if len(fallen) <= RESETS_ONE_BY_ONE_PER_SERIES * len(chunk.starts):
-        # Both edges rise from window to window and from series to series, so the windows with
-        # both samples of a fall are neighbours.
+    if len(fallen) * CELLS_PER_FALL <= result.size:
         flat = result.reshape(-1)
+        # As both edges rise, the ranges with both samples of a fall are neighbours.
         begins = right.ravel().searchsorted(fallen, side="right").tolist()
         ends = left.ravel().searchsorted(fallen - 1, side="right").tolist()
         for begin, end, value in zip(begins, ends, reached.tolist(), strict=True):
@@ -93,12 +111,13 @@ def _add_resets(chunk: Chunk, result: np.ndarray) -> None:
     marks[fallen + 1] = 1
     before = np.cumsum(marks)  # how many falls are before each sample
     begins = before.take(left + 1, mode="clip")
-    lengths = np.maximum(before.take(right, mode="clip") - begins, 0)
-    if lengths.sum() > RESETS_IN_ORDER_PER_WINDOW * lengths.size:
-        (raised,) = combine_ranges((reached,), begins, lengths, (0.0,), add)
+    lengths = before.take(right, mode="clip") - begins
+    if lengths.sum() > FALLS_IN_ORDER_PER_CELL * lengths.size:
+        (raised,) = combine_ranges((reached,), begins, np.maximum(lengths, 0), (0.0,), add)
         result += raised
         return
-    cells = longest_first(lengths.ravel())
+    cells = np.flatnonzero(lengths.ravel() > 0)
+    cells = cells[longest_first(lengths.ravel()[cells])]
     raised = result.ravel()[cells]
     for reaching, terms in walk(reached, begins.ravel()[cells], lengths.ravel()[cells]):
         raised[:reaching] += terms
