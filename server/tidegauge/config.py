@@ -333,8 +333,12 @@ def mask_secret(value: str) -> str:
     """Return a secret as it may be shown: an address without its password, else only stars."""
     if not value:
         return value
-    parts = urlsplit(value)
-    if not parts.scheme or parts.netloc == value:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return _STARS
+    # An @ behind the host's part stems from a password with a bare `/`, `?` or `#`.
+    if "://" not in value or "@" in parts.path + parts.query + parts.fragment:
         return _STARS
     user, at, place = parts.netloc.rpartition("@")
     if ":" in user:

@@ -41,7 +41,8 @@ DATABASE = ROLE = "tidegauge"
 _SUPERUSER = "postgres"
 _PORT = 5432  # Only part of the socket's name.
 _POLL_S = 0.02
-_ORPHAN_S = 20
+_SOCKET_PREFIX = "tidegauge-"
+_FRESH_PREFIX = ".postgres-new-"
 _SOCKET_PATH_BYTES = 107
 _SHARED_MEMORY_BUSY = "pre-existing shared memory block"
 
@@ -61,6 +62,7 @@ class EmbeddedPostgres:
         data_dir: holds the cluster in its folder `postgres`; made if it is missing.
         settings: server settings that go over the usual ones.
         memory_bytes: the machine's memory, to size buffers from.
+        orphan_wait_s: how long a server without supervisor, left by a crash, gets to close down.
         clock_s: a monotonic clock in seconds.
     """
 
@@ -70,12 +72,13 @@ class EmbeddedPostgres:
         *,
         settings: Mapping[str, str] | None = None,
         memory_bytes: int | None = None,
+        orphan_wait_s: float = 20,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cluster = data_dir.absolute() / "postgres"
         self._settings = server_settings(memory_bytes or machine_memory_bytes())
         self._settings.update(settings or {})
-        self._clock_s = clock_s
+        self._clock_s, self._orphan_wait_s = clock_s, orphan_wait_s
         self._process: subprocess.Popen[bytes] | None = None
         self._programs = Path()
         self._user: ServerUser | None = None
@@ -126,6 +129,7 @@ class EmbeddedPostgres:
             self._write_settings()
             if self._sockets == Path():
                 self._sockets = self._make_socket_folder()
+                self._note_in_lock(str(self._sockets))
             self._spawn_until_ready(deadline_s)
             self._ensure_database()
         except BaseException:
@@ -166,15 +170,28 @@ class EmbeddedPostgres:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            holder = os.read(lock_fd, 32).decode("ascii", errors="replace").strip()
+            holder = os.read(lock_fd, 32).decode("ascii", errors="replace").partition("\n")[0]
             os.close(lock_fd)
             raise EmbeddedPostgresError(
                 f"{path.parent} is in use by a Tidegauge with pid {holder or 'unknown'}: "
                 "stop it first, or choose another --data-dir"
             ) from exc
-        os.truncate(lock_fd, 0)
-        os.write(lock_fd, str(os.getpid()).encode("ascii"))
         self._lock_fd = lock_fd
+        self._remove_remains(os.read(lock_fd, 4096).decode("utf-8", errors="replace"))
+        self._note_in_lock("")
+
+    def _note_in_lock(self, sockets: str) -> None:
+        """Write who holds the lock, and what the next one has to clean up after a crash."""
+        os.truncate(self._lock_fd, 0)
+        os.pwrite(self._lock_fd, f"{os.getpid()}\n{sockets}\n".encode(), 0)
+
+    def _remove_remains(self, noted: str) -> None:
+        """Remove what a killed predecessor left: its socket folder, half-made clusters."""
+        for line in noted.splitlines()[1:]:
+            if Path(line).name.startswith(_SOCKET_PREFIX):
+                shutil.rmtree(line, ignore_errors=True)
+        for fresh in self.cluster.parent.glob(f"{_FRESH_PREFIX}*"):
+            shutil.rmtree(fresh, ignore_errors=True)
 
     def _prepare_folder(self) -> None:
         try:
@@ -200,7 +217,7 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"{self.cluster} is not empty and holds no PostgreSQL; choose another --data-dir"
             )
-        fresh = Path(tempfile.mkdtemp(prefix=".postgres-new-", dir=self.cluster.parent))
+        fresh = Path(tempfile.mkdtemp(prefix=_FRESH_PREFIX, dir=self.cluster.parent))
         try:
             if self._user is not None:
                 give_to(fresh, self._user)
@@ -236,7 +253,7 @@ class EmbeddedPostgres:
         We hold the folder's own lock, so a server that lives lost its supervisor and was told to
         stop by the kernel, or somebody started it by hand; that one does not go away.
         """
-        deadline_s = min(deadline_s, self._clock_s() + _ORPHAN_S)
+        deadline_s = min(deadline_s, self._clock_s() + self._orphan_wait_s)
         lock = self.cluster / "postmaster.pid"
         while (pid := _read_pid(lock)) is not None:
             if not self._is_our_server(pid):
@@ -278,7 +295,7 @@ class EmbeddedPostgres:
     def _make_socket_folder(self) -> Path:
         """Make a private folder whose path is short enough for a socket's name."""
         for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  (mkdtemp makes it private)
-            folder = Path(tempfile.mkdtemp(prefix="tidegauge-", dir=base))
+            folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=base))
             if len(os.fsencode(folder / f".s.PGSQL.{_PORT}")) <= _SOCKET_PATH_BYTES:
                 if self._user is not None:
                     os.chown(folder, self._user.uid, self._user.gid)
