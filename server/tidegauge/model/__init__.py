@@ -5,6 +5,7 @@
 - `batch`: samples on their way in, as columns.
 - `frame`: samples on their way out, as columns.
 - `stale`: the bit pattern of a stale marker.
+- `floats`: how Go, and so Prometheus, prints a float.
 
 Nothing here does I/O, reads a clock or knows a setting.
 """
