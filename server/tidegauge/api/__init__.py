@@ -1,1 +1,8 @@
-"""Placeholder: its owner writes this docstring."""
+"""The native API, one file a subject; thin.
+
+- `metrics`: ingestion, the list of metrics, and their tags.
+- `query`: PromQL in a JSON body; `query_json` writes its answers.
+- `health`: health, probes and the exposition of our own instruments.
+"""
+
+from __future__ import annotations

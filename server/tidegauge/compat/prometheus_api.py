@@ -154,6 +154,7 @@ def _answered(answer: Answer, limit: int) -> Response:
         warnings.insert(0, TRUNCATED)
     body = render_result(
         answer.result,
+        is_range=answer.step_ms > 0,
         warnings=_capped(warnings, "warning"),
         infos=_capped(notes.infos, "info"),
     )

@@ -6,6 +6,7 @@ Source: SPEC §9. A check returns what it saw; one that raises or finds its part
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,14 +60,32 @@ class Health:
     Args:
         checks: by name; each brings its own time limit.
         monotonic: the monotonic clock, seconds.
+        max_age_s: a report this young is given again: probes are open to all, and must not
+            become a way to keep the database busy.
     """
 
-    def __init__(self, checks: Mapping[str, Check], *, monotonic: Callable[[], float]) -> None:
-        self._checks, self._monotonic = dict(checks), monotonic
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        monotonic: Callable[[], float],
+        max_age_s: float = 1.0,
+    ) -> None:
+        self._checks, self._monotonic, self._max_age_s = dict(checks), monotonic, max_age_s
         self._started_s = monotonic()
+        self._lock = threading.Lock()
+        self._latest: tuple[float, HealthReport] | None = None
 
     def report(self) -> HealthReport:
-        """Run every check; the whole is as bad as its worst part."""
+        """Run every check, or give the latest report again; who asks meanwhile waits for it."""
+        with self._lock:
+            now_s = self._monotonic()
+            if self._latest is None or now_s - self._latest[0] >= self._max_age_s:
+                self._latest = (now_s, self._run())
+            return self._latest[1]
+
+    def _run(self) -> HealthReport:
+        # The whole is as bad as its worst part.
         results = {name: _run(check) for name, check in self._checks.items()}
         order = list(Status)
         worst = max((check.status for check in results.values()), key=order.index, default=order[0])

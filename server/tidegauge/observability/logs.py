@@ -55,6 +55,20 @@ def make_logger(
     return logger
 
 
+def adopt_module_loggers(log: FilteringBoundLogger) -> None:
+    """Send what modules log through `structlog.get_logger` to this logger, in this process."""
+
+    def forward(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        getattr(log, method)(event.pop("event"), **event)
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[forward],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        cache_logger_on_first_use=False,
+    )
+
+
 class StdlibHandler(logging.Handler):
     """Passes records of the standard `logging` (gunicorn's, a library's) on as JSON lines."""
 

@@ -124,7 +124,9 @@ class BudgetedReader:
         """Read one selector's samples. See `promql.reader.Reader`."""
         allowed = self._config.max_samples
         budget = ReadBudget(
-            max_samples=allowed - self._samples_read, deadline_s=self._deadline.at_s
+            max_samples=allowed - self._samples_read,
+            deadline_s=self._deadline.at_s,
+            max_series=self._config.max_series,
         )
         try:
             frame = self._samples.select(matchers, start_ms, end_ms, budget)

@@ -194,7 +194,11 @@ class Listings:
             return ask(self._budget(deadline))
 
     def _budget(self, deadline: Deadline) -> ReadBudget:
-        return ReadBudget(max_samples=self._config.max_samples, deadline_s=deadline.at_s)
+        return ReadBudget(
+            max_samples=self._config.max_samples,
+            deadline_s=deadline.at_s,
+            max_series=self._config.max_series,
+        )
 
 
 def _one_more(limit: int) -> int:

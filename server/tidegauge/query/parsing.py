@@ -21,19 +21,23 @@ class QuerySyntaxError(InvalidInput):
     """The query does not parse, or its types do not fit.
 
     Args:
-        reason: the parser's own words.
+        fault: what the parser said.
         text: the query.
-        start, end: byte offsets into its UTF-8 form, end exclusive.
+    Attributes:
+        reason: what is wrong, without the place; the message has both, as Prometheus prints it.
+        start, end: byte offsets into the text's UTF-8 form, end exclusive.
+        line, column: the place of `start`, from 1.
     """
 
     code = "parse"
 
-    def __init__(self, reason: str, *, text: str, start: int, end: int) -> None:
-        before = text.encode("utf-8", "surrogatepass")[:start]
+    def __init__(self, fault: ParseError, text: str) -> None:
+        super().__init__(str(fault))
+        self.reason, self.start, self.end = fault.message, fault.start, fault.end
+        before = text.encode("utf-8", "replace")[: fault.start]
         self.line = before.count(b"\n") + 1
-        self.column = len(before) - (before.rfind(b"\n") + 1) + 1
-        self.reason, self.start, self.end = reason, start, end
-        super().__init__(f"{self.line}:{self.column}: parse error: {reason}")
+        # In bytes, from 1, as Prometheus counts.
+        self.column = len(before) - before.rfind(b"\n")
 
 
 class QueryParser:
@@ -71,7 +75,7 @@ class QueryParser:
         try:
             tree = parse(text, self._options)
         except ParseError as exc:
-            raise QuerySyntaxError(exc.message, text=text, start=exc.start, end=exc.end) from exc
+            raise QuerySyntaxError(exc, text) from exc
         depth = measure_depth(tree)
         if depth > self._max_depth:
             raise LimitExceeded(
@@ -87,7 +91,7 @@ class QueryParser:
         try:
             matchers = tuple(parse_selector(text))
         except ParseError as exc:
-            raise QuerySyntaxError(exc.message, text=text, start=exc.start, end=exc.end) from exc
+            raise QuerySyntaxError(exc, text) from exc
         if all(matcher.matches("") for matcher in matchers):
             raise InvalidInput("match[] must contain at least one non-empty matcher")
         return matchers

@@ -173,6 +173,7 @@ class QueryService:
                 step_ms=grid.step_ms,
                 lookback_ms=options.lookback_ms,
                 check=deadline.check,
+                text=text,
             )
             about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
         self._meters.query_samples.inc(result.samples_read)

@@ -6,6 +6,7 @@ under `/prometheus` what Prometheus answers. Source: SPEC §3 and §13, grafana-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -21,6 +22,7 @@ from tidegauge.errors import (
     TidegaugeError,
     Unavailable,
 )
+from tidegauge.ingest.errors import Rejection, UnsupportedMedia
 from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
 from tidegauge.web.access import Forbidden, Unauthenticated
@@ -38,6 +40,7 @@ class _Row:
 
 _TABLE: dict[type[TidegaugeError], _Row] = {
     PayloadTooLarge: _Row(413, "bad_data"),
+    UnsupportedMedia: _Row(415, "bad_data"),
     InvalidInput: _Row(400, "bad_data"),
     NotFound: _Row(404, "not_found"),
     # Prometheus refuses these with its parameters, before it evaluates anything.
@@ -135,3 +138,21 @@ def _prometheus(status: int, error_type: str, message: str) -> Response:
 def json_response(body: object, status: int = 200) -> Response:
     """Return a JSON response; keys stay in the order in which they were put in."""
     return Response(orjson.dumps(body), status, mimetype="application/json")
+
+
+def not_ready_response(body: object) -> Response:
+    """Return the answer of a health route that has bad news."""
+    return json_response(body, 503)
+
+
+def taken_response(accepted: int, rejections: Sequence[Rejection]) -> Response:
+    """Return the answer to points, some of which may have been refused: 400 if all were."""
+    body = {
+        "accepted": accepted,
+        "rejected": sum(rejection.samples for rejection in rejections),
+        "errors": [
+            {"index": rejection.index, "error": rejection.error, "code": rejection.code}
+            for rejection in rejections
+        ],
+    }
+    return json_response(body, 400 if rejections and not accepted else 202)

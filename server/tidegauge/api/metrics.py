@@ -1,0 +1,80 @@
+"""`/api/v1/metrics`: ingestion as JSON, the list of metrics, and their tags. SPEC §2 and §3."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from tidegauge.web.access import require
+from tidegauge.web.bodies import read_body
+from tidegauge.web.context import request_id, services
+from tidegauge.web.errors import json_response, taken_response
+from tidegauge.web.ingestion import measured
+from tidegauge.web.params import read_params
+
+DEFAULT_METRICS = 100
+MAX_METRICS = 1000
+DEFAULT_TAG_VALUES = 1000
+MAX_TAG_VALUES = 100_000
+
+blueprint = Blueprint("metrics", __name__, url_prefix="/api/v1")
+
+
+@blueprint.post("/metrics")
+@require("metrics:write", log_level="debug")
+@measured
+def ingest() -> Response:
+    """Take points."""
+    held = services()
+    result = held.ingest.ingest_json(
+        read_body(held.config.ingest.max_body_bytes),
+        request.content_encoding or "",
+        request_id(),
+        held.clock_ms(),
+    )
+    return taken_response(result.accepted, result.rejections)
+
+
+@blueprint.get("/metrics")
+@require("query:read")
+def list_metrics() -> Response:
+    """List the definitions of metrics by name."""
+    params = read_params()
+    found = services().listings.metrics(
+        search=params.first("search"),
+        after=params.first("after"),
+        limit=params.count("limit", default=DEFAULT_METRICS, high=MAX_METRICS) or DEFAULT_METRICS,
+    )
+    data = [
+        {
+            "name": row.name,
+            "type": row.type,
+            "unit": row.unit,
+            "description": row.description,
+            "series": row.series,
+            "last_seen": row.last_seen_ms,
+        }
+        for row in found.items
+    ]
+    # The name to pass as `after` for the next page.
+    following = found.items[-1].name if found.truncated else None
+    return json_response({"data": data, "next": following})
+
+
+@blueprint.get("/metrics/<name>/tags")
+@require("query:read")
+def list_tags(name: str) -> Response:
+    """List the values of each tag key of a metric."""
+    params = read_params()
+    found = services().listings.tag_values(
+        name,
+        key=params.first("key"),
+        selectors=params.all("match") + params.all("match[]"),
+        limit=params.count("limit", default=DEFAULT_TAG_VALUES, high=MAX_TAG_VALUES)
+        or DEFAULT_TAG_VALUES,
+    )
+    return json_response(
+        {
+            "data": {key: values.items for key, values in found.items()},
+            "truncated": [key for key, values in found.items() if values.truncated],
+        }
+    )

@@ -1,0 +1,107 @@
+"""The native API's answers to queries, as JSON bytes.
+
+A point is `{"time", "value"[, "tags"]}`, time in Unix ms; tags are there when there is more than
+one series. NaN and the infinities, which JSON lacks, are the strings that ingestion takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import orjson
+
+from tidegauge.model.labels import EMPTY_LABELS, Labels
+from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
+from tidegauge.query.service import Answer
+
+_Series = tuple[Labels, np.ndarray, np.ndarray]
+
+
+def render_answer(answer: Answer, *, as_series: bool) -> bytes:
+    """Return the body of an answer.
+
+    Args:
+        as_series: `{"tags", "points": [[time, value], …]}` a series instead of one list of points.
+    """
+    value = answer.result.value
+    if isinstance(value, Text):
+        rows, count, points = _render_text(value, answer.result, as_series=as_series), 1, 1
+    else:
+        found = list(_iterate_series(answer.result))
+        count, points = len(found), sum(len(times_ms) for _, times_ms, _ in found)
+        if as_series:
+            rows = b",".join(_render_series(series) for series in found)
+        else:
+            rows = b",".join(_render_points(series, tagged=count > 1) for series in found)
+    meta = orjson.dumps(_describe(answer, count, points))
+    return b'{"data":[%b],"meta":%b}' % (rows, meta)
+
+
+def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
+    notes = answer.result.annotations
+    return {
+        "resolution": "raw",
+        "step": answer.step_ms / 1000,
+        "series": series,
+        "points": points,
+        "samples_read": answer.result.samples_read,
+        "cache": "miss",
+        "took_ms": round(answer.took_ms, 3),
+        "warnings": notes.warnings,
+        "infos": notes.infos,
+    }
+
+
+def _iterate_series(result: Result) -> Iterator[_Series]:
+    value, steps_ms = result.value, result.steps_ms
+    if isinstance(value, Scalar):
+        yield EMPTY_LABELS, steps_ms, value.values
+    elif isinstance(value, Vector):
+        for row, labels in enumerate(value.labels):
+            present = value.present[row]
+            if present.all():
+                yield labels, steps_ms, value.values[row]
+            elif present.any():
+                yield labels, steps_ms[present], value.values[row][present]
+    elif isinstance(value, Matrix):
+        frame = value.frame
+        for row, labels in enumerate(frame.labels):
+            part = slice(frame.offsets[row], frame.offsets[row + 1])
+            if part.stop > part.start:
+                yield labels, frame.times_ms[part], frame.values[part]
+
+
+def _render_points(series: _Series, *, tagged: bool) -> bytes:
+    labels, times_ms, values = series
+    end = b',"tags":%b}' % orjson.dumps(dict(labels)) if tagged else b"}"
+    pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
+    return b",".join([b'{"time":%b,"value":%b%b' % (time, value, end) for time, value in pairs])
+
+
+def _render_series(series: _Series) -> bytes:
+    labels, times_ms, values = series
+    pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
+    points = b",".join([b"[%b,%b]" % pair for pair in pairs])
+    return b'{"tags":%b,"points":[%b]}' % (orjson.dumps(dict(labels)), points)
+
+
+def _render_text(value: Text, result: Result, *, as_series: bool) -> bytes:
+    time_ms = int(result.steps_ms[0])
+    if as_series:
+        return orjson.dumps({"tags": {}, "points": [[time_ms, value.value]]})
+    return orjson.dumps({"time": time_ms, "value": value.value})
+
+
+def _render_times(times_ms: np.ndarray) -> list[bytes]:
+    contiguous = np.ascontiguousarray(times_ms)
+    return orjson.dumps(contiguous, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+
+
+def _render_values(values: np.ndarray) -> list[bytes]:
+    contiguous = np.ascontiguousarray(values)
+    texts = orjson.dumps(contiguous, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    for place in np.flatnonzero(~np.isfinite(contiguous)):
+        value = contiguous[place]
+        texts[place] = b'"NaN"' if np.isnan(value) else b'"+Inf"' if value > 0 else b'"-Inf"'
+    return texts

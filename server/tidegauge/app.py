@@ -1,0 +1,48 @@
+"""The Flask application: every blueprint, behind one guard."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from tidegauge.api import health, metrics, query
+from tidegauge.compat import prometheus_api, remote_write
+from tidegauge.services import Services
+from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
+from tidegauge.web.context import attach_services
+from tidegauge.web.lifecycle import install_lifecycle
+
+BLUEPRINTS = (
+    health.blueprint,
+    metrics.blueprint,
+    query.blueprint,
+    prometheus_api.blueprint,
+    remote_write.blueprint,
+)
+
+
+def create_app(services: Services, *, access: AccessPolicy | None = None) -> Flask:
+    """Return the application.
+
+    Args:
+        services: what it serves, started; whoever built them closes them.
+        access: who may do what; by default programs on this machine may do everything.
+    """
+    app = Flask("tidegauge", static_folder=None)
+    # G94's streaming parser needs `resultType` before `result`: never sort keys.
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # No redirects, whose Location would name an internal host, and no second spelling of a path.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    install_lifecycle(
+        app,
+        log=services.log,
+        meters=services.meters,
+        monotonic=services.monotonic,
+        new_id=services.new_id,
+    )
+    install_guard(app, access or LoopbackPolicy())
+    attach_services(app, services)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,34 @@
+"""What all ingestion routes share: their requests are counted and timed, whatever the protocol."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from flask import Response, g
+from werkzeug.exceptions import HTTPException
+
+from tidegauge.errors import TidegaugeError
+from tidegauge.web.context import services
+from tidegauge.web.errors import error_response, http_error_response
+
+
+def measured(view: Callable[[], Response]) -> Callable[[], Response]:
+    """Count the requests of an ingestion view by status, and time them."""
+
+    @functools.wraps(view)
+    def run() -> Response:
+        held = services()
+        before_s = held.monotonic()
+        try:
+            response = view()
+        except TidegaugeError as exc:
+            g.error = exc.message
+            response = error_response(exc)
+        except HTTPException as exc:
+            response = http_error_response(exc)
+        held.meters.ingest_requests.labels(response.status_code).inc()
+        held.meters.ingest_latency_s.observe(held.monotonic() - before_s)
+        return response
+
+    return run

@@ -1,0 +1,144 @@
+"""A whole application over storage in memory, and the ways in which tests talk to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import orjson
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from tidegauge.app import create_app
+from tidegauge.config import Config
+from tidegauge.errors import TidegaugeError
+from tidegauge.observability.logs import make_logger
+from tidegauge.observability.meters import Meters
+from tidegauge.services import Services, StorageParts, Tools, assemble
+from tidegauge.storage.memory import MemoryStorage
+
+from tests.support import wire
+
+NOW_MS = 1_700_000_000_000
+
+
+@dataclasses.dataclass
+class Database:
+    """The storage under the application; with a fault its health check finds it away."""
+
+    storage: MemoryStorage
+    fault: TidegaugeError | None = None
+
+    def ping(self) -> None:
+        """Answer, or fail."""
+        if self.fault is not None:
+            raise self.fault
+
+
+@pytest.fixture
+def config() -> Config:
+    """The settings; a module's tests may override this fixture."""
+    return Config()
+
+
+@pytest.fixture
+def log_stream() -> io.BytesIO:
+    return io.BytesIO()
+
+
+@pytest.fixture
+def log_lines(log_stream: io.BytesIO) -> Callable[[], list[dict[str, object]]]:
+    """Return what was logged so far, parsed."""
+    return lambda: [orjson.loads(line) for line in log_stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database(MemoryStorage(clock_ms=lambda: NOW_MS))
+
+
+@pytest.fixture
+def services(config: Config, database: Database, log_stream: io.BytesIO) -> Iterator[Services]:
+    """The services, started, at a time that stands still."""
+    numbers = itertools.count(1)
+    log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: NOW_MS)
+    tools = Tools(
+        log=log,
+        clock_ms=lambda: NOW_MS,
+        monotonic=time.monotonic,
+        new_id=lambda: f"id-{next(numbers)}",
+    )
+    parts = StorageParts(engine=database.storage, catalogue=database.storage, ping=database.ping)
+    made = assemble(config, storage=parts, tools=tools, meters=Meters())
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    return create_app(services)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def push(client: FlaskClient) -> Callable[..., None]:
+    """Ingest one point through the JSON API."""
+
+    def send(name: str, value: object, tags: Mapping[str, str], time_ms: int) -> None:
+        point = {"name": name, "value": value, "tags": dict(tags), "timestamp": time_ms}
+        response = client.post("/api/v1/metrics", data=orjson.dumps([point]))
+        assert response.status_code == 202, response.get_data(as_text=True)
+
+    return send
+
+
+@pytest.fixture
+def write_body() -> Callable[[Mapping[str, str], Sequence[tuple[int, float]]], bytes]:
+    """Make the body of a remote write of one series."""
+    return lambda labels, points: wire.compress(wire.write_request([(labels, points)]))
+
+
+@pytest.fixture
+def push_remote(client: FlaskClient, write_body):
+    """Ingest one series by remote write, and return the response."""
+
+    def send(
+        labels: Mapping[str, str],
+        points: Sequence[tuple[int, float]],
+        *,
+        path: str = "/prometheus/api/v1/write",
+    ):
+        return client.post(path, data=write_body(labels, points), headers=wire.HEADERS)
+
+    return send
+
+
+@pytest.fixture
+def push_metadata(client: FlaskClient):
+    """Ingest the metadata of one metric by remote write."""
+    kinds = {"counter": 1, "gauge": 2}
+
+    def send(name: str, *, type: str, help: str, unit: str) -> None:
+        body = (
+            wire.varint(1 << 3)
+            + wire.varint(kinds[type])
+            + wire.field(2, name.encode())
+            + (wire.field(4, help.encode()) if help else b"")
+            + (wire.field(5, unit.encode()) if unit else b"")
+        )
+        response = client.post(
+            "/prometheus/api/v1/write",
+            data=wire.compress(wire.field(3, body)),
+            headers=wire.HEADERS,
+        )
+        assert response.status_code == 204, response.get_data(as_text=True)
+
+    return send

@@ -1,0 +1,185 @@
+"""Who is let in: every route states a permission, loopback has them all, a stranger has none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from tidegauge.web.access import OPEN_TO_ALL, find_permission
+
+STRANGER = {"REMOTE_ADDR": "192.0.2.7"}
+QUERY = "/prometheus/api/v1/query?query=1%2B1&time=4"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+def spell_paths(app: Flask) -> list[str]:
+    """Return every route's path with its variables filled in, and tricky spellings of it."""
+    plain = {re.sub(r"<[^>]+>", "up", rule.rule) for rule in app.url_map.iter_rules()}
+    tricks = (
+        lambda path: "/" + path,
+        lambda path: path.replace("/", "//"),
+        lambda path: path + "/",
+        lambda path: path + ".",
+        lambda path: path + "/.",
+        lambda path: path.replace("/", "%2f", 2).replace("%2f", "/", 1),
+        lambda path: path.upper(),
+        lambda path: "/./" + path[1:],
+        lambda path: "/x/.." + path,
+        lambda path: path + ";x=1",
+        lambda path: path + "%00",
+        lambda path: path + "%20",
+    )
+    return sorted(plain | {trick(path) for path in plain for trick in tricks})
+
+
+def test_every_route_states_a_permission(app: Flask) -> None:
+    unstated = [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if find_permission(app.view_functions[rule.endpoint]) is None
+    ]
+
+    assert unstated == []
+    assert len(list(app.url_map.iter_rules())) > 15
+
+
+def test_a_route_that_states_nothing_is_refused(app: Flask) -> None:
+    app.add_url_rule("/api/v1/forgotten", "forgotten", lambda: "secret")
+
+    response = app.test_client().get("/api/v1/forgotten")
+
+    assert response.status_code == 403
+    assert response.get_json()["code"] == "forbidden"
+    assert b"secret" not in response.data
+
+
+def test_only_health_probes_are_open_to_strangers(app: Flask) -> None:
+    client = app.test_client()
+    let_in = set()
+    for path in spell_paths(app):
+        for method in METHODS:
+            response = client.open(path, method=method, environ_overrides=STRANGER)
+            if response.status_code < 400:
+                let_in.add(path.rstrip("/"))
+            else:
+                assert response.status_code in (401, 404, 405), (method, path)
+
+    assert let_in == {"/health/live", "/health/ready"}
+    assert frozenset({"health:probe"}) == OPEN_TO_ALL
+
+
+def test_a_method_override_does_not_help_a_stranger(app: Flask) -> None:
+    response = app.test_client().post(
+        "/health/live", headers={"X-HTTP-Method-Override": "GET"}, environ_overrides=STRANGER
+    )
+
+    assert response.status_code == 405
+
+
+def test_forwarding_headers_do_not_make_a_stranger_local(app: Flask) -> None:
+    headers = {"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1", "X-Real-IP": "::1"}
+
+    response = app.test_client().get(QUERY, headers=headers, environ_overrides=STRANGER)
+
+    assert response.status_code == 401
+
+
+def test_a_stranger_is_told_why_in_the_shape_of_the_prefix(app: Flask) -> None:
+    client = app.test_client()
+
+    prometheus = client.get(QUERY, environ_overrides=STRANGER)
+    native = client.get("/api/v1/metrics", environ_overrides=STRANGER)
+
+    assert list(prometheus.get_json()) == ["status", "errorType", "error"]
+    assert "without an account" in prometheus.get_json()["error"]
+    assert native.get_json()["code"] == "unauthenticated"
+    assert native.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_loopback_is_let_in(app: Flask, address: str) -> None:
+    response = app.test_client().get(QUERY, environ_overrides={"REMOTE_ADDR": address})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.7", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "", "localhost", "127.1"]
+)
+def test_any_other_address_is_not(app: Flask, address: str) -> None:
+    response = app.test_client().get(QUERY, environ_overrides={"REMOTE_ADDR": address})
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:3001", "localhost.", "127.0.0.1:3001", "[::1]:3001", "[::1]"]
+)
+def test_hosts_that_name_this_machine_are_let_in(app: Flask, host: str) -> None:
+    assert app.test_client().get(QUERY, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "localhost:x",
+        "a@localhost",
+        "192.0.2.7",
+        "[fe80::1]",
+    ],
+)
+def test_a_page_that_rebinds_its_name_is_not_let_in(app: Flask, host: str) -> None:
+    response = app.test_client().get(QUERY, headers={"Host": host})
+
+    assert response.status_code == 401
+
+
+def test_http_1_0_without_a_host_is_let_in(app: Flask) -> None:
+    builder = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": None}
+    environ = app.test_client()._request_from_builder_args((QUERY,), {}).environ
+    environ.update(builder)
+    del environ["HTTP_HOST"]
+
+    with app.request_context(environ):
+        response = app.full_dispatch_request()
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1"])
+def test_pages_of_this_machine_may_ask(app: Flask, origin: str) -> None:
+    assert app.test_client().get(QUERY, headers={"Origin": origin}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://[", "file://", "x"])
+def test_other_pages_may_not(app: Flask, origin: str) -> None:
+    body = b'[{"name":"cpu","value":1}]'
+
+    response = app.test_client().post("/api/v1/metrics", data=body, headers={"Origin": origin})
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//prometheus/api/v1/query",
+        "/prometheus//api/v1/query",
+        "/PROMETHEUS/api/v1/query",
+        "/prometheus/api/v1/query.",
+        "/prometheus/api/v1/./query",
+        "/prometheus/api/v1/x/../query",
+    ],
+)
+def test_other_spellings_of_a_path_are_404_and_never_a_redirect(app: Flask, path: str) -> None:
+    environ = {"PATH_INFO": path, "QUERY_STRING": "query=1"}
+
+    response = app.test_client().get("/", environ_overrides=environ)
+
+    assert response.status_code == 404
+    assert response.is_json
+    assert "Location" not in response.headers

@@ -1,0 +1,66 @@
+"""Log lines are JSON and carry what is needed to find them again."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import orjson
+import structlog
+from tidegauge.observability.logs import StdlibHandler, make_logger
+
+CLOCK_MS = 1_700_000_000_123
+
+
+def read_lines(stream: io.BytesIO) -> list[dict[str, object]]:
+    return [orjson.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_has_time_level_service_request_id_message_and_fields() -> None:
+    stream = io.BytesIO()
+    log = make_logger(stream, level="info", service="api", clock_ms=lambda: CLOCK_MS)
+
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        log.info("request", status=200, odd={1: b"\xff"})
+
+    assert read_lines(stream) == [
+        {
+            "timestamp": "2023-11-14T22:13:20.123+00:00",
+            "level": "info",
+            "service": "api",
+            "request_id": "r1",
+            "message": "request",
+            "status": 200,
+            "odd": {"1": "b'\\xff'"},
+        }
+    ]
+
+
+def test_lines_below_the_level_are_not_written() -> None:
+    stream = io.BytesIO()
+    log = make_logger(stream, level="warning", service="api", clock_ms=lambda: CLOCK_MS)
+
+    log.info("request")
+    log.warning("slow query")
+
+    assert [line["message"] for line in read_lines(stream)] == ["slow query"]
+
+
+def test_records_of_standard_logging_become_json_with_their_traceback() -> None:
+    stream = io.BytesIO()
+    handler = StdlibHandler(
+        make_logger(stream, level="info", service="api", clock_ms=lambda: CLOCK_MS)
+    )
+    record_log = logging.Logger("gunicorn.error")
+    record_log.addHandler(handler)
+
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        record_log.exception("worker %d failed", 7)
+
+    (line,) = read_lines(stream)
+    assert line["message"] == "worker 7 failed"
+    assert line["level"] == "error"
+    assert line["logger"] == "gunicorn.error"
+    assert "ValueError: odd" in str(line["exception"])

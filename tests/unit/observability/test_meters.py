@@ -1,0 +1,75 @@
+"""The instruments, in one process and across several."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tidegauge.errors import ConfigError
+from tidegauge.observability.meters import Meters
+
+WORKER = """
+import sys
+from pathlib import Path
+from tidegauge.observability.meters import Meters, forget_process
+folder = Path(sys.argv[1])
+meters = Meters(directory=folder)
+meters.ingest_requests.labels(202).inc()
+meters.ingest_latency_s.observe(0.02)
+meters.queue_depth.set(3)
+if sys.argv[2] == "show":
+    sys.stdout.write(meters.render().decode())
+"""
+
+
+def test_the_exposition_has_the_names_that_the_dashboards_use() -> None:
+    meters = Meters()
+    meters.ingest_requests.labels(202).inc()
+    meters.query_requests.labels("instant", "success").inc()
+
+    text = meters.render().decode()
+
+    assert 'ingest_requests_total{status="202"} 1.0' in text
+    assert 'query_requests_total{kind="instant",outcome="success"} 1.0' in text
+    for name in (
+        "ingest_points_total",
+        "ingest_latency_seconds_bucket",
+        "query_latency_seconds",
+        "queue_depth",
+        "db_connections_active",
+        "process_resident_memory_bytes",
+    ):
+        assert name in text
+
+
+def test_two_instances_do_not_share_numbers() -> None:
+    first, second = Meters(), Meters()
+
+    first.ingest_points.inc(5)
+
+    assert "ingest_points_total 0.0" in second.render().decode()
+
+
+def test_several_processes_add_up(tmp_path: Path) -> None:
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+
+    def run(mode: str) -> str:
+        command = [sys.executable, "-c", WORKER, str(tmp_path), mode]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    run("work")
+    shown = run("show")
+
+    assert 'ingest_requests_total{status="202"} 2.0' in shown
+    assert "ingest_latency_seconds_count 2.0" in shown
+
+
+def test_a_directory_that_came_too_late_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="PROMETHEUS_MULTIPROC_DIR"):
+        Meters(directory=tmp_path)

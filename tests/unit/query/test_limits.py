@@ -1,0 +1,165 @@
+"""What a query may cost, and that each limit names itself, its value and its setting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from tidegauge.config import QueryConfig
+from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.model.frame import SeriesFrame
+from tidegauge.model.matchers import Matcher
+from tidegauge.promql.reader import SelectHints
+from tidegauge.query.limits import (
+    BudgetedReader,
+    Deadline,
+    QuerySlots,
+    TooManyPoints,
+    check_points,
+)
+from tidegauge.storage.protocol import ReadBudget, StoredBatch
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class GivenSamples:
+    """A sample engine with the same samples whatever is asked; it keeps the budgets it got."""
+
+    def __init__(self, series: int, samples_each: int) -> None:
+        self._series, self._each = series, samples_each
+        self.budgets: list[ReadBudget] = []
+
+    def append(self, batch: StoredBatch) -> Sequence[bytes]:
+        """Take nothing: there is only what was given."""
+        raise NotImplementedError
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, budget: ReadBudget
+    ) -> SeriesFrame:
+        """Return the samples, or refuse as an engine does."""
+        self.budgets.append(budget)
+        count = self._series * self._each
+        if count > budget.max_samples:
+            raise LimitExceeded(
+                "samples", reached=count, allowed=budget.max_samples, setting="TIDEGAUGE_X"
+            )
+        return SeriesFrame(
+            [(("n", str(number)),) for number in range(self._series)],
+            np.arange(self._series + 1, dtype=np.int64) * self._each,
+            np.tile(np.arange(self._each, dtype=np.int64), self._series),
+            np.zeros(count),
+        )
+
+
+def make_deadline(clock: Clock, timeout_s: float = 10.0) -> Deadline:
+    return Deadline(timeout_s=timeout_s, monotonic=clock, named_by="TIDEGAUGE_Y")
+
+
+def test_a_grid_may_have_max_points_intervals_and_no_more() -> None:
+    config = QueryConfig(max_points=10)
+
+    check_points(0, 100, 10, config)
+    with pytest.raises(TooManyPoints, match=r"10 points.*TIDEGAUGE_QUERY_MAX_POINTS") as caught:
+        check_points(0, 110, 10, config)
+    assert (caught.value.reached, caught.value.allowed) == (11, 10)
+
+
+def test_a_deadline_names_its_length_and_who_set_it() -> None:
+    clock = Clock()
+    deadline = make_deadline(clock)
+
+    clock.now_s += 9.9
+    deadline.check()
+    clock.now_s += 0.1
+
+    with pytest.raises(DeadlineExceeded, match=r"10 s.*TIDEGAUGE_Y"):
+        deadline.check()
+    assert deadline.remaining_s() == 0
+
+
+def test_a_query_without_a_place_in_time_is_refused_and_names_the_setting() -> None:
+    slots, clock = QuerySlots(1), Clock()
+
+    with (
+        slots.hold(make_deadline(clock)),
+        pytest.raises(DeadlineExceeded, match="TIDEGAUGE_QUERY_MAX_CONCURRENT"),
+        slots.hold(make_deadline(clock, timeout_s=0)),
+    ):
+        pytest.fail("two held the one place")
+
+
+def test_a_waiting_query_gets_the_place_that_comes_free() -> None:
+    slots, clock = QuerySlots(1), Clock()
+    entered = threading.Event()
+
+    def wait_for_a_place() -> None:
+        with slots.hold(make_deadline(clock)):
+            entered.set()
+
+    with slots.hold(make_deadline(clock)):
+        waiting = threading.Thread(target=wait_for_a_place)
+        waiting.start()
+        assert not entered.is_set()
+    waiting.join(timeout=10)
+
+    assert entered.is_set()
+
+
+def test_a_place_comes_free_when_the_query_fails() -> None:
+    slots, clock = QuerySlots(1), Clock()
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), slots.hold(make_deadline(clock)):
+            raise ZeroDivisionError
+
+
+def test_all_selectors_of_a_query_share_its_samples() -> None:
+    samples = GivenSamples(series=2, samples_each=300)
+    config = QueryConfig(max_samples=1000)
+    reader = BudgetedReader(samples, config, make_deadline(Clock()))
+
+    reader.select([], 0, 0, SelectHints())
+    with pytest.raises(LimitExceeded) as caught:
+        reader.select([], 0, 0, SelectHints())
+
+    assert [budget.max_samples for budget in samples.budgets] == [1000, 400]
+    assert [budget.deadline_s for budget in samples.budgets] == [110.0, 110.0]
+    assert (caught.value.reached, caught.value.allowed) == (1200, 1000)
+    assert "TIDEGAUGE_QUERY_MAX_SAMPLES" in caught.value.message
+
+
+def test_all_selectors_of_a_query_share_its_series() -> None:
+    config = QueryConfig(max_series=3)
+    reader = BudgetedReader(GivenSamples(2, 1), config, make_deadline(Clock()))
+
+    reader.select([], 0, 0, SelectHints())
+    with pytest.raises(LimitExceeded, match=r"4 series, the limit is 3.*_MAX_SERIES"):
+        reader.select([], 0, 0, SelectHints())
+
+
+def test_series_times_steps_are_bounded_like_samples() -> None:
+    config = QueryConfig(max_samples=1000)
+    reader = BudgetedReader(GivenSamples(10, 1), config, make_deadline(Clock()))
+
+    reader.select([], 0, 99, SelectHints(step_ms=2))
+    with pytest.raises(LimitExceeded, match=r"1500 points"):
+        reader.select([], 0, 99, SelectHints(step_ms=1))
+
+
+def test_the_range_of_a_range_selector_makes_no_steps() -> None:
+    config = QueryConfig(max_samples=1000)
+    reader = BudgetedReader(GivenSamples(10, 1), config, make_deadline(Clock()))
+
+    frame = reader.select([], 0, 10_000_099, SelectHints(step_ms=1, range_ms=10_000_000))
+
+    assert len(frame.labels) == 10

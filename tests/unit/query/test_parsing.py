@@ -1,0 +1,83 @@
+"""Parsing with positions, a depth limit, and a memo."""
+
+from __future__ import annotations
+
+import pytest
+from tidegauge.errors import InvalidInput, LimitExceeded
+from tidegauge.query.parsing import (
+    MAX_TEXT_BYTES,
+    QueryParser,
+    QuerySyntaxError,
+    measure_depth,
+)
+
+
+@pytest.fixture
+def parser() -> QueryParser:
+    return QueryParser(max_depth=10)
+
+
+def test_a_repeated_text_is_parsed_once(parser: QueryParser) -> None:
+    assert parser.parse("sum(up)") is parser.parse("sum(up)")
+
+
+def test_lines_and_columns_count_bytes(parser: QueryParser) -> None:
+    with pytest.raises(QuerySyntaxError) as caught:
+        parser.parse('{a="ö"} +\n {b="ü"} + )')
+
+    assert (caught.value.line, caught.value.column) == (2, 13)
+    assert caught.value.message == f"2:13: parse error: {caught.value.reason}"
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("1", 1),
+        ("up", 1),
+        ("sum(up)", 2),
+        ("sum(rate(up[5m]))", 3),
+        ("1+1+1+1", 2),
+        ("1+(1+(1+1))", 6),
+        ("-(up)", 3),
+        ("max_over_time(rate(up[5m])[1h:])", 4),
+        ('quantile(0.5, count_values("x", up))', 3),
+    ],
+)
+def test_depth_counts_nesting_and_not_length(parser: QueryParser, text: str, depth: int) -> None:
+    assert measure_depth(parser.parse(text)) == depth
+
+
+def test_a_long_chain_is_not_deep(parser: QueryParser) -> None:
+    assert measure_depth(parser.parse("+".join(["1"] * 3000))) == 2
+
+
+def test_nesting_beyond_the_limit_names_it(parser: QueryParser) -> None:
+    with pytest.raises(LimitExceeded, match="TIDEGAUGE_QUERY_MAX_DEPTH") as caught:
+        parser.parse("(" * 10 + "1" + ")" * 10)
+
+    assert (caught.value.reached, caught.value.allowed) == (11, 10)
+
+
+@pytest.mark.parametrize("text", ["(" * 100_000, "-" * 100_000 + "1", "sum(" * 50_000])
+def test_hostile_nesting_is_refused_and_not_a_crash(parser: QueryParser, text: str) -> None:
+    with pytest.raises((InvalidInput, LimitExceeded)):
+        parser.parse(text)
+
+
+def test_a_text_beyond_the_limit_is_refused(parser: QueryParser) -> None:
+    for text in ("1" * (MAX_TEXT_BYTES + 1), "ö" * (MAX_TEXT_BYTES // 2 + 1)):
+        with pytest.raises(InvalidInput, match="longer than"):
+            parser.parse(text)
+
+
+@pytest.mark.parametrize("text", ["{}", '{a=""}', '{a=~".*"}', '{a!="x"}'])
+def test_a_selector_that_fits_everything_is_refused(parser: QueryParser, text: str) -> None:
+    with pytest.raises(InvalidInput, match="at least one non-empty matcher"):
+        parser.parse_selectors([text])
+
+
+def test_selectors_give_their_matchers(parser: QueryParser) -> None:
+    first, second = parser.parse_selectors(["up", '{"a.b"="c"}'])
+
+    assert [(matcher.name, matcher.value) for matcher in first] == [("__name__", "up")]
+    assert [(matcher.name, matcher.value) for matcher in second] == [("a.b", "c")]
