@@ -1,0 +1,60 @@
+"""count_values: how often each value occurs, per step, with the value as a label."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegauge.model.labels import Labels, drop_labels, make_labels
+from tidegauge.promql import nodes
+from tidegauge.promql.engine.context import Query, text_argument
+from tidegauge.promql.engine.errors import EvaluationFailed
+from tidegauge.promql.engine.goformat import format_fixed, quote
+from tidegauge.promql.engine.grouping import group_series
+from tidegauge.promql.engine.relabel import is_label_name
+from tidegauge.promql.engine.vectors import empty_vector, make_vector, merge_equal
+from tidegauge.promql.value import Vector
+
+
+def count_values(query: Query, expr: nodes.Aggregate, vector: Vector) -> Vector:
+    """Return, per group and value, how many series have the value.
+
+    Raises:
+        EvaluationFailed: the label name is not valid, or there are too many different values.
+    """
+    assert expr.param is not None
+    label = text_argument(expr.param)
+    if not is_label_name(label):
+        raise EvaluationFailed(f"invalid label name {quote(label)}")
+    steps = vector.present.shape[1]
+    series, step = np.nonzero(vector.present)
+    if not len(series):
+        return empty_vector(steps)
+    without_label = [drop_labels(labels, frozenset({label})) for labels in vector.labels]
+    groups = group_series(without_label, expr.grouping, expr.without)
+    distinct, codes = np.unique(vector.values[series, step], return_inverse=True)
+    pairs, rows = np.unique(groups.ids[series] * len(distinct) + codes, return_inverse=True)
+    points, allowed = len(pairs) * steps, query.options.max_count_values_points
+    if points > allowed:
+        raise EvaluationFailed(
+            f"count_values needs {points} points ({len(pairs)} different values at {steps} steps),"
+            f" at most {allowed} are allowed; round the values first"
+        )
+    counts = np.bincount(rows * steps + step, minlength=points).reshape(-1, steps)
+    spelled = [format_fixed(value) for value in distinct.tolist()]
+    labelled = not (expr.without and label in expr.grouping)
+    labels: list[Labels] = []
+    for group, code in zip(*np.divmod(pairs, len(distinct)), strict=True):
+        own = groups.labels[group]
+        labels.append(make_labels((*own, (label, spelled[code]))) if labelled else own)
+    return _sum_equal(make_vector(labels, counts.astype(np.float64), counts > 0))
+
+
+def _sum_equal(vector: Vector) -> Vector:
+    """Return the vector with counts of equal labels added: zeros that differ only in sign."""
+    if len(set(vector.labels)) == len(vector.labels):
+        return vector
+    groups: dict[Labels, int] = {}
+    ids = np.array([groups.setdefault(labels, len(groups)) for labels in vector.labels])
+    counts = np.zeros((len(groups), vector.values.shape[1]))
+    np.add.at(counts, ids, vector.values)
+    return merge_equal(make_vector(list(groups), counts, counts > 0))

@@ -1,0 +1,25 @@
+"""The switches of the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How the engine reads the language, the same for every query.
+
+    Args:
+        lookback_ms: how old the newest sample of an instant selector may be.
+        subquery_step_ms: the step of a subquery that names none.
+        delayed_name_removal: carry metric names to the very end of the query and drop them
+            there (a feature flag of Prometheus), instead of dropping them at each function.
+        max_subquery_steps: how many steps a subquery may have in all.
+        max_count_values_points: how many points (series times steps) count_values may give.
+    """
+
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+    delayed_name_removal: bool = False
+    max_subquery_steps: int = 5_000_000
+    max_count_values_points: int = 50_000_000

@@ -1,0 +1,104 @@
+"""Compensated sums of groups: in series order, over all steps at once.
+
+Source: promql.md §6 (AGGREGATE); Prometheus `util/kahansum`. Neumaier's correction is the exact
+rounding error of each addition; it is computed here without branches (Knuth's two-sum).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidegauge.promql.engine.grouping import Groups, RankWalk
+from tidegauge.promql.kernels.reference import add_compensated
+from tidegauge.promql.value import Vector
+
+# Adding -0.0 changes nothing, not even the sign of a zero.
+NEUTRAL = -0.0
+_LONG_GROUP = 64
+_FEW_CELLS = 16
+
+
+def group_sums(vector: Vector, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of every group at every step, and what rounding lost of it.
+
+    Returns:
+        sums and lost, float64 (G, T): the exact sum is close to their sum where it is finite.
+    """
+    series, steps = vector.values.shape
+    sums = np.full((groups.count, steps), NEUTRAL)
+    lost = np.zeros((groups.count, steps))
+    longest = int(np.diff(groups.starts).max(initial=0))
+    if longest > _LONG_GROUP and series * steps < _FEW_CELLS * longest:
+        _sum_cells(vector, groups, sums)
+        return sums, lost
+    walk = RankWalk(vector, groups)
+    for chunk in walk.chunks():
+        total, error = sums[chunk], lost[chunk]
+        raised, part, rest = np.empty_like(total), np.empty_like(total), np.empty_like(total)
+        for active, values, _ in walk.ranks(chunk, NEUTRAL):
+            before, after = total[:active], raised[:active]
+            added, missing = part[:active], rest[:active]
+            np.add(before, values, out=after)
+            np.subtract(after, before, out=added)
+            np.subtract(after, added, out=missing)
+            np.subtract(before, missing, out=missing)
+            np.subtract(values, added, out=added)
+            np.add(missing, added, out=missing)
+            np.add(error[:active], missing, out=error[:active])
+            np.copyto(before, after)
+        sums[chunk], lost[chunk] = total, error
+    return sums, lost
+
+
+def _sum_cells(vector: Vector, groups: Groups, sums: np.ndarray) -> None:
+    """Sum long groups at few steps one by one, where passes over tiny arrays would cost more."""
+    for group in range(groups.count):
+        rows = groups.rows(group)
+        for step in range(sums.shape[1]):
+            values = vector.values[rows, step][vector.present[rows, step]].tolist()
+            try:
+                sums[group, step] = math.fsum(values) if values else NEUTRAL
+            except (OverflowError, ValueError):  # an infinite partial sum, or Inf - Inf
+                total = lost = 0.0
+                for value in values:
+                    total, lost = add_compensated(value, total, lost)
+                sums[group, step] = total if math.isinf(total) else total + lost
+
+
+def close_sums(sums: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Return the sums with what rounding lost; an infinite sum stays what it is."""
+    return np.where(np.isinf(sums), sums, sums + lost)
+
+
+def group_means(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
+    """Return the mean of every group at every step.
+
+    Args:
+        counts: float64, shape (G, T): how many samples there are, at least 1.
+    """
+    sums, lost = group_sums(vector, groups)
+    means = np.where(np.isinf(sums), sums, sums / counts + lost / counts)
+    # Where the sum overflows the mean may still be a number.
+    for group, step in np.argwhere(np.isinf(sums)).tolist():
+        rows = groups.rows(group)
+        values = vector.values[rows, step][vector.present[rows, step]]
+        means[group, step] = _stepwise_mean(values.tolist())
+    return means
+
+
+def _stepwise_mean(values: list[float]) -> float:
+    total, lost, mean = values[0], 0.0, 0.0
+    stepwise = False
+    for count, value in enumerate(values[1:], start=2):
+        if not stepwise:
+            raised, raised_lost = add_compensated(value, total, lost)
+            if not math.isinf(raised):
+                total, lost = raised, raised_lost
+                continue
+            stepwise = True
+            mean, lost = total / (count - 1), lost / (count - 1)
+        keep = (count - 1) / count
+        mean, lost = add_compensated(value / count, keep * mean, keep * lost)
+    return mean + lost if stepwise else total / len(values) + lost / len(values)

@@ -1,0 +1,126 @@
+"""Instant vectors: the few things that many parts of the engine do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tidegauge.model.labels import Labels, drop_labels
+from tidegauge.promql.engine.errors import DuplicateLabelSet
+from tidegauge.promql.engine.options import EngineOptions
+from tidegauge.promql.value import Vector
+
+METADATA_LABELS = frozenset({"__name__", "__type__", "__unit__"})
+
+
+def make_vector(
+    labels: list[Labels],
+    values: np.ndarray,
+    present: np.ndarray,
+    drop_name: np.ndarray | None = None,
+) -> Vector:
+    """Return a vector, by default of names that stay."""
+    return Vector(labels, values, present, _no_drops(labels) if drop_name is None else drop_name)
+
+
+def _no_drops(labels: Sequence[Labels]) -> np.ndarray:
+    return np.zeros(len(labels), bool)
+
+
+def empty_vector(steps: int) -> Vector:
+    """Return the vector of no series."""
+    return make_vector([], np.zeros((0, steps)), np.zeros((0, steps), bool))
+
+
+def single_series(values: np.ndarray, present: np.ndarray | None = None) -> Vector:
+    """Return the vector of one series without labels; values float64 (T,), by default all there."""
+    row = values.reshape(1, -1)
+    return make_vector([()], row, np.ones(row.shape, bool) if present is None else present[None])
+
+
+def take_rows(vector: Vector, rows: np.ndarray) -> Vector:
+    """Return the vector of these series, in this order."""
+    return Vector(
+        [vector.labels[row] for row in rows.tolist()],
+        vector.values[rows],
+        vector.present[rows],
+        vector.drop_name[rows],
+    )
+
+
+def present_rows(vector: Vector) -> np.ndarray:
+    """Return which series have any sample: bool, shape (S,)."""
+    shown: np.ndarray = np.logical_or.reduce(vector.present, axis=1)
+    return shown
+
+
+def present_steps(present: np.ndarray) -> np.ndarray:
+    """Return at which steps any of the rows of bool (S, T) is present: bool, shape (T,)."""
+    steps: np.ndarray = np.logical_or.reduce(present, axis=0)
+    return steps
+
+
+def without_absent(vector: Vector) -> Vector:
+    """Return the vector without the series that are nowhere present."""
+    shown = present_rows(vector)
+    return vector if shown.all() else take_rows(vector, np.flatnonzero(shown))
+
+
+def strip_metadata(labels: Iterable[Labels]) -> list[Labels]:
+    """Return the label sets without name, type and unit."""
+    return [drop_labels(one, METADATA_LABELS) for one in labels]
+
+
+def merge_equal(vector: Vector) -> Vector:
+    """Return the vector with series of equal labels made one.
+
+    Raises:
+        DuplicateLabelSet: two of them are present at the same step.
+    """
+    if len(set(vector.labels)) == len(vector.labels):
+        return vector
+    rows_of: dict[Labels, list[int]] = {}
+    for row, labels in enumerate(vector.labels):
+        rows_of.setdefault(labels, []).append(row)
+    merged = take_rows(vector, np.array([rows[0] for rows in rows_of.values()]))
+    for index, rows in enumerate(rows_of.values()):
+        for row in rows[1:]:
+            present = vector.present[row]
+            if (merged.present[index] & present).any():
+                raise DuplicateLabelSet
+            if not merged.present[index].any():
+                merged.drop_name[index] = vector.drop_name[row]
+            np.copyto(merged.values[index], vector.values[row], where=present)
+            merged.present[index] |= present
+    return merged
+
+
+def drop_names(vector: Vector, options: EngineOptions) -> Vector:
+    """Return the vector as after a function that takes the metric names away.
+
+    Raises:
+        DuplicateLabelSet: only the names told two series apart, and names go at once.
+    """
+    if options.delayed_name_removal:
+        return Vector(
+            vector.labels, vector.values, vector.present, np.ones(len(vector.labels), bool)
+        )
+    return merge_equal(
+        Vector(strip_metadata(vector.labels), vector.values, vector.present, vector.drop_name)
+    )
+
+
+def drop_marked_names(vector: Vector) -> Vector:
+    """Return the vector with the names marked for the end of the query removed.
+
+    Raises:
+        DuplicateLabelSet: only the names told two series apart that are present at once.
+    """
+    if not vector.drop_name.any():
+        return merge_equal(vector)
+    labels = [
+        drop_labels(one, METADATA_LABELS) if drop else one
+        for one, drop in zip(vector.labels, vector.drop_name.tolist(), strict=True)
+    ]
+    return merge_equal(Vector(labels, vector.values, vector.present, _no_drops(labels)))
