@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from flask import Flask
@@ -61,7 +62,7 @@ def test_only_health_probes_are_open_to_strangers(app: Flask) -> None:
         for method in METHODS:
             response = client.open(path, method=method, environ_overrides=STRANGER)
             if response.status_code < 400:
-                let_in.add(path.rstrip("/"))
+                let_in.add(unquote(path).rstrip("/"))
             else:
                 assert response.status_code in (401, 404, 405), (method, path)
 
@@ -74,7 +75,7 @@ def test_a_method_override_does_not_help_a_stranger(app: Flask) -> None:
         "/health/live", headers={"X-HTTP-Method-Override": "GET"}, environ_overrides=STRANGER
     )
 
-    assert response.status_code == 405
+    assert response.status_code == 401
 
 
 def test_forwarding_headers_do_not_make_a_stranger_local(app: Flask) -> None:

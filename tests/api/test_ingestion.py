@@ -77,7 +77,9 @@ def test_a_declared_length_beyond_the_limit_is_413_unread(client, services) -> N
     unread = io.BytesIO(b"[]")
 
     response = client.post(
-        "/api/v1/metrics", input_stream=unread, headers={"Content-Length": str(limit + 1)}
+        "/api/v1/metrics",
+        input_stream=unread,
+        environ_overrides={"CONTENT_LENGTH": str(limit + 1)},
     )
 
     assert response.status_code == 413

@@ -8,7 +8,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
 from tidegauge.web.errors import json_response, taken_response
-from tidegauge.web.ingestion import measured
+from tidegauge.web.ingestion import BODY_SETTING, measured
 from tidegauge.web.params import read_params
 
 DEFAULT_METRICS = 100
@@ -26,7 +26,7 @@ def ingest() -> Response:
     """Take points."""
     held = services()
     result = held.ingest.ingest_json(
-        read_body(held.config.ingest.max_body_bytes),
+        read_body(held.config.ingest.max_body_bytes, setting=BODY_SETTING),
         request.content_encoding or "",
         request_id(),
         held.clock_ms(),

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
-from tidegauge.web.ingestion import measured
+from tidegauge.web.ingestion import BODY_SETTING, measured
 
 blueprint = Blueprint("remote_write", __name__)
 
@@ -24,7 +24,7 @@ def write() -> Response:
     """Take the samples of one push."""
     held = services()
     held.ingest.ingest_remote_write(
-        read_body(held.config.ingest.max_body_bytes),
+        read_body(held.config.ingest.max_body_bytes, setting=BODY_SETTING),
         request.content_encoding or "",
         request.content_type or "",
         request_id(),

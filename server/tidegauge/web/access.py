@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from tidegauge.errors import TidegaugeError
+from tidegauge.errors import NotFound, TidegaugeError
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -149,6 +149,10 @@ def install_guard(app: Flask, policy: AccessPolicy) -> None:
         if request.endpoint is None:
             policy.check("unknown")
             return
+        # werkzeug matches "//api" as "/api"; a proxy that guards paths by prefix may not.
+        if request.environ.get("PATH_INFO", "").startswith("//"):
+            policy.check("unknown")
+            raise NotFound(f"there is nothing at {request.environ['PATH_INFO']}")
         permission = find_permission(app.view_functions.get(request.endpoint))
         if permission is None:
             raise Forbidden(f"{request.method} {request.path} states no permission: refused")

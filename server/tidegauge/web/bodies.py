@@ -7,28 +7,39 @@ from typing import TypeVar
 import msgspec
 from flask import request
 
-from tidegauge.errors import InvalidInput
+from tidegauge.errors import InvalidInput, PayloadTooLarge
 
 T = TypeVar("T")
 
 MAX_JSON_BYTES = 1024 * 1024
 
 
-def read_body(max_bytes: int) -> bytes:
+def read_body(max_bytes: int, *, setting: str = "", keep: bool = False) -> bytes:
     """Return the raw body.
 
+    Args:
+        max_bytes: the longest body taken.
+        setting: the environment variable that allows longer ones, if there is one.
+        keep: leave the body for werkzeug to read again, as a form.
     Raises:
-        RequestEntityTooLarge: it is longer, whether it says so beforehand or not.
+        PayloadTooLarge: it is longer, whether it says so beforehand or not.
     """
-    request.max_content_length = max_bytes
-    return request.get_data(cache=False)
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise _too_large(max_bytes, setting)
+    # werkzeug ends a body of undeclared length at its limit without a word: one byte more shows
+    # that there was more.
+    request.max_content_length = max_bytes + 1
+    body = request.get_data(cache=keep)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes, setting)
+    return body
 
 
 def read_json(shape: type[T], *, max_bytes: int = MAX_JSON_BYTES) -> T:
     """Return the JSON body, checked against a msgspec shape.
 
     Raises:
-        RequestEntityTooLarge: it is too long.
+        PayloadTooLarge: it is too long.
         InvalidInput: it is not JSON, or not of this shape; with the path of the fault.
     """
     body = read_body(max_bytes)
@@ -36,3 +47,8 @@ def read_json(shape: type[T], *, max_bytes: int = MAX_JSON_BYTES) -> T:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidInput(f"the body is not what is wanted: {exc}") from exc
+
+
+def _too_large(max_bytes: int, setting: str) -> PayloadTooLarge:
+    more = f"; {setting} allows more" if setting else ""
+    return PayloadTooLarge(f"the body is longer than {max_bytes} bytes{more}")

@@ -108,8 +108,6 @@ def _describe(error: HTTPException, status: int) -> str:
         return f"there is nothing at {request.path}"
     if status == 405:
         return f"{request.method} is not possible at {request.path}"
-    if status == 413:
-        return f"the body is longer than {request.max_content_length} bytes"
     return error.description or error.name
 
 

@@ -12,6 +12,8 @@ from tidegauge.errors import TidegaugeError
 from tidegauge.web.context import services
 from tidegauge.web.errors import error_response, http_error_response
 
+BODY_SETTING = "TIDEGAUGE_INGEST_MAX_BODY_BYTES"
+
 
 def measured(view: Callable[[], Response]) -> Callable[[], Response]:
     """Count the requests of an ingestion view by status, and time them."""

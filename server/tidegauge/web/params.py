@@ -12,6 +12,7 @@ from flask import request
 from werkzeug.datastructures import MultiDict
 
 from tidegauge.errors import InvalidInput
+from tidegauge.web.bodies import read_body
 
 MAX_FORM_BYTES = 2 * 1024 * 1024
 """Largest form body; a query is far below, a hundred long `match[]` are too."""
@@ -63,9 +64,13 @@ class Params:
 
 
 def read_params() -> Params:
-    """Return the parameters of this request; a form body above 2 MiB is refused unread."""
+    """Return the parameters of this request.
+
+    Raises:
+        PayloadTooLarge: the form is longer than 2 MiB.
+    """
     if request.method != "POST":
         return Params(MultiDict(), request.args)
-    request.max_content_length = MAX_FORM_BYTES
+    read_body(MAX_FORM_BYTES, keep=True)
     request.max_form_memory_size = MAX_FORM_BYTES
     return Params(request.form, request.args)
