@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -306,6 +307,26 @@ def test_long_path_with_spaces_below_a_closed_folder(start: Start, tmp_path: Pat
 
     admin_url = server.url_of("postgres", superuser=True)
     assert execute(admin_url, "SHOW data_directory") == [(str(deep / "postgres"),)]
+
+
+def test_programs_below_a_closed_folder(tmp_path: Path) -> None:
+    install = find_programs().parent
+    closed = tmp_path / "closed site packages"
+    for part in (install, install.parent.with_name(f"{install.parent.name}.libs")):
+        if part.exists():
+            place = closed / part.relative_to(install.parent.parent)
+            shutil.copytree(part, place, symlinks=True)
+    closed.chmod(0o700)
+    programs = closed / install.relative_to(install.parent.parent) / "bin"
+    server = EmbeddedPostgres(tmp_path / "data", programs=programs)
+
+    server.start()
+
+    try:
+        assert execute(server.url, "SELECT 1") == [(1,)]
+        assert os.path.samefile(f"/proc/{server.pid}/exe", programs / "postgres")
+    finally:
+        server.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it for another user")

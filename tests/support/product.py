@@ -122,12 +122,14 @@ class Up:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def part(self, name: str) -> int:
-        """Return the pid of a part: `postgres`, `api` (gunicorn's arbiter), or one `worker`."""
+        """Return the pid of a part: `postgres`, `api` (gunicorn's arbiter), or one `worker`.
+
+        0 means that there is none at the moment.
+        """
         if name == "worker":
-            return children_of(self.part("api"))[0]
+            return next(iter(children_of(self.part("api") or -1)), 0)
         found = [child for child in children_of(self.pid) if _is_part(child, name)]
-        assert len(found) == 1, f"{name}: {found}"
-        return found[0]
+        return next(iter(found), 0)
 
     def family(self) -> list[int]:
         """Return the pids of all its processes, the parents first."""
@@ -184,7 +186,10 @@ class Up:
 
 
 def _is_part(pid: int, name: str) -> bool:
-    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     if name == "postgres":
         return arguments[0].endswith(b"/postgres")
     return b"serve" in arguments

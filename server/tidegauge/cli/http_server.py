@@ -18,6 +18,8 @@ from tidegauge.storage import launch
 
 # Longer than scrape and push intervals, so that a sender's connection is there for the next one.
 _KEEPALIVE_S = 75
+# The most gunicorn knows: a GET carries its whole query in this line.
+_REQUEST_LINE_BYTES = 8190
 # A worker's main thread that does not even beat its heart for so long hangs.
 _HEARTBEAT_TIMEOUT_S = 120
 
@@ -67,6 +69,7 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
             "keepalive": _KEEPALIVE_S,
             "timeout": _HEARTBEAT_TIMEOUT_S,
             "graceful_timeout": http.shutdown_s,
+            "limit_request_line": _REQUEST_LINE_BYTES,
             "preload_app": False,
             "control_socket_disable": True,
             "logger_class": PropagatingLogger,

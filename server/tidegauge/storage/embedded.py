@@ -61,6 +61,7 @@ class EmbeddedPostgres:
     Args:
         data_dir: holds the cluster in its folder `postgres`; made if it is missing.
         settings: server settings that go over the usual ones.
+        programs: the folder of PostgreSQL's programs; those of the wheel by default.
         memory_bytes: the machine's memory, to size buffers from.
         orphan_wait_s: how long a server without supervisor, left by a crash, gets to close down.
         clock_s: a monotonic clock in seconds.
@@ -71,6 +72,7 @@ class EmbeddedPostgres:
         data_dir: Path,
         *,
         settings: Mapping[str, str] | None = None,
+        programs: Path | None = None,
         memory_bytes: int | None = None,
         orphan_wait_s: float = 20,
         clock_s: Callable[[], float] = time.monotonic,
@@ -80,7 +82,7 @@ class EmbeddedPostgres:
         self._settings.update(settings or {})
         self._clock_s, self._orphan_wait_s = clock_s, orphan_wait_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._programs = Path()
+        self._given_programs, self._programs = programs, Path()
         self._user: ServerUser | None = None
         self._sockets = Path()
         self._lock_fd = -1
@@ -120,7 +122,7 @@ class EmbeddedPostgres:
                 the server does not come up; the message says which.
         """
         deadline_s = self._clock_s() + timeout_s
-        self._programs = find_programs()
+        self._programs = self._given_programs or find_programs()
         if self._lock_fd < 0:
             self._take_lock()
         try:

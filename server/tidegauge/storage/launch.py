@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 4
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_VERSION_3 = 0x20080522
@@ -75,7 +76,10 @@ def _become(uid: int, gid: int, *, reach: bool) -> None:
         os.setuid(uid)
         return
     libc, capability = _libc(), _held_reach_capability()
-    _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
+    # Capabilities survive the change of user, and access(2), by which PostgreSQL judges its own
+    # programs, takes them into account.
+    fixup = libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    _check(fixup, "prctl(PR_SET_SECUREBITS)")
     os.setgroups([gid])
     os.setgid(gid)
     os.setuid(uid)
