@@ -227,6 +227,13 @@ class QueryConfig:
         low=1,
         high=1_000_000,
     )
+    max_result_points: int = setting(
+        "TIDEGAUGE_QUERY_MAX_RESULT_POINTS",
+        5_000_000,
+        "Points, all series together, that one answer may hold.",
+        low=1000,
+        high=1_000_000_000,
+    )
     timeout_s: int = setting(
         "TIDEGAUGE_QUERY_TIMEOUT_SECONDS", 10, "Longest query.", low=1, high=3600
     )

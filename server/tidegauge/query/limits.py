@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from tidegauge.config import QueryConfig
 from tidegauge.errors import DeadlineExceeded, LimitExceeded
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
+from tidegauge.promql.value import Matrix, Result, Vector
 from tidegauge.storage.protocol import ReadBudget, SampleEngine
 
 SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
@@ -40,6 +43,28 @@ def check_points(start_ms: int, end_ms: int, step_ms: int, config: QueryConfig) 
     intervals = (end_ms - start_ms) // step_ms
     if intervals > config.max_points:
         raise TooManyPoints(reached=intervals, allowed=config.max_points)
+
+
+def check_result(result: Result, config: QueryConfig) -> None:
+    """Refuse an answer that would take too much memory to write down.
+
+    Raises:
+        LimitExceeded: naming the setting.
+    """
+    value = result.value
+    if isinstance(value, Vector):
+        points = int(np.count_nonzero(value.present))
+    elif isinstance(value, Matrix):
+        points = len(value.frame.times_ms)
+    else:
+        return
+    if points > config.max_result_points:
+        raise LimitExceeded(
+            "points in its answer",
+            reached=points,
+            allowed=config.max_result_points,
+            setting="TIDEGAUGE_QUERY_MAX_RESULT_POINTS",
+        )
 
 
 class Deadline:

@@ -14,7 +14,7 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine import Engine
 from tidegauge.promql.value import Matrix, Result, Vector
 from tidegauge.query.admission import Admission
-from tidegauge.query.limits import BudgetedReader, check_points
+from tidegauge.query.limits import BudgetedReader, check_points, check_result
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
@@ -176,6 +176,7 @@ class QueryService:
                 text=text,
             )
             about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
+            check_result(result, self._config)
         self._meters.query_samples.inc(result.samples_read)
         took_ms = (self._monotonic() - before_s) * 1000
         return Answer(result, grid.step_ms, reader.series_read, took_ms)

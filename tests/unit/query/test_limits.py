@@ -12,12 +12,14 @@ from tidegauge.errors import DeadlineExceeded, LimitExceeded
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
+from tidegauge.promql.value import Annotations, Result, Vector
 from tidegauge.query.limits import (
     BudgetedReader,
     Deadline,
     QuerySlots,
     TooManyPoints,
     check_points,
+    check_result,
 )
 from tidegauge.storage.protocol import ReadBudget, StoredBatch
 
@@ -163,3 +165,14 @@ def test_the_range_of_a_range_selector_makes_no_steps() -> None:
     frame = reader.select([], 0, 10_000_099, SelectHints(step_ms=1, range_ms=10_000_000))
 
     assert len(frame.labels) == 10
+
+
+def test_the_points_of_an_answer_are_bounded() -> None:
+    present = np.ones((3, 400), bool)
+    present[2] = False
+    vector = Vector([(), (), ()], np.zeros((3, 400)), present, np.zeros(3, bool))
+    result = Result(vector, np.arange(400, dtype=np.int64), Annotations(), 0)
+
+    check_result(result, QueryConfig(max_result_points=800))
+    with pytest.raises(LimitExceeded, match=r"800 points in its answer.*_MAX_RESULT_POINTS"):
+        check_result(result, QueryConfig(max_result_points=799))
