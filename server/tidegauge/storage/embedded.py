@@ -126,12 +126,7 @@ class EmbeddedPostgres:
         if self._lock_fd < 0:
             self._take_lock()
         try:
-            self._prepare_folder()
-            self._clear_leftovers(deadline_s)
-            self._write_settings()
-            if self._sockets == Path():
-                self._sockets = self._make_socket_folder()
-                self._note_in_lock(str(self._sockets))
+            self._prepare(deadline_s)
             self._spawn_until_ready(deadline_s)
             self._ensure_database()
         except BaseException:
@@ -195,14 +190,22 @@ class EmbeddedPostgres:
         for fresh in self.cluster.parent.glob(f"{_FRESH_PREFIX}*"):
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _prepare_folder(self) -> None:
+    def _prepare(self, deadline_s: float) -> None:
         try:
-            self.cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._user = choose_user(self.cluster)
-            if self._user is not None:
-                give_to(self.cluster, self._user)
+            self._prepare_folder()
+            self._clear_leftovers(deadline_s)
+            self._write_settings()
+            if self._sockets == Path():
+                self._sockets = self._make_socket_folder()
+                self._note_in_lock(str(self._sockets))
         except OSError as exc:
             raise EmbeddedPostgresError(f"cannot use {self.cluster}: {exc}") from exc
+
+    def _prepare_folder(self) -> None:
+        self.cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._user = choose_user(self.cluster)
+        if self._user is not None:
+            give_to(self.cluster, self._user)
         version_file = self.cluster / "PG_VERSION"
         if not version_file.exists():
             self._initialise()
@@ -247,6 +250,8 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()
+            if self._user is not None and "Operation not permitted" in said:
+                said += " (root lacks its usual rights here: start as a plain user)"
             raise EmbeddedPostgresError(f"initdb failed in {folder.parent}: {said}")
 
     def _clear_leftovers(self, deadline_s: float) -> None:

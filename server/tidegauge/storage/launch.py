@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_KEEPCAPS = 8
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 4
 _PR_CAP_AMBIENT = 47
@@ -77,9 +78,10 @@ def _become(uid: int, gid: int, *, reach: bool) -> None:
         return
     libc, capability = _libc(), _held_reach_capability()
     # Capabilities survive the change of user, and access(2), by which PostgreSQL judges its own
-    # programs, takes them into account.
-    fixup = libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
-    _check(fixup, "prctl(PR_SET_SECUREBITS)")
+    # programs, takes them into account. Without CAP_SETPCAP only the first is to be had, which
+    # does as long as the programs themselves can be reached.
+    if libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) != 0:
+        _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
     os.setgroups([gid])
     os.setgid(gid)
     os.setuid(uid)
