@@ -4,9 +4,10 @@
 - `prepare`, `durations`: what is done to a tree once per query.
 - `evaluator`, `context`: the walk over the tree, and what its parts share.
 - `selectors`, `ranges`: from samples to vectors, and functions of range vectors.
-- `functions`, `absence`, `relabel`, `sorting`, `histograms`: functions of instant vectors.
+- `functions`, `absence`, `relabel`, `sorting`, `histograms`, `info`: functions of instant
+  vectors.
 - `binary`, `matching`, `sets`: operators.
-- `grouping`, `aggregate`, `sums`, `selection`, `counting`: aggregations.
+- `grouping`, `aggregate`, `sums`, `selection`, `heaps`, `counting`: aggregations.
 - `vectors`, `notes`, `goformat`, `errors`: helpers of all of them.
 
 Arrays are float64 or bool of shape (series, steps) throughout and are never written to once

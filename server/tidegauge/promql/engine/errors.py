@@ -29,3 +29,7 @@ class NestedTooDeeply(EvaluationFailed):
 
 class BadDuration(InvalidInput):
     """A duration expression has no usable value in this query."""
+
+
+class ConflictingInfo(EvaluationFailed):
+    """The info series of info() contradict each other."""

@@ -18,6 +18,7 @@ from tidegauge.promql.engine.histograms import (
     histogram_quantile,
     histogram_quantiles,
 )
+from tidegauge.promql.engine.info import evaluate_info
 from tidegauge.promql.engine.ranges import CALLS, evaluate_range_call
 from tidegauge.promql.engine.relabel import label_join, label_replace
 from tidegauge.promql.engine.selectors import select_vector
@@ -111,5 +112,5 @@ _FUNCTIONS: dict[str, Callable[[Evaluation, nodes.Call, Grid], Value]] = {
     "timestamp": _timestamp, "max_of": _of_two(larger), "min_of": _of_two(smaller),
     "label_replace": label_replace, "label_join": label_join,
     "histogram_quantile": histogram_quantile, "histogram_quantiles": histogram_quantiles,
-    "histogram_fraction": histogram_fraction,
+    "histogram_fraction": histogram_fraction, "info": evaluate_info,
 }  # fmt: skip

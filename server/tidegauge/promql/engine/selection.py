@@ -15,6 +15,7 @@ from tidegauge.promql.engine.context import Query
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.goformat import format_general
 from tidegauge.promql.engine.grouping import Groups
+from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
 from tidegauge.promql.engine.vectors import empty_vector, take_rows, without_absent
 from tidegauge.promql.value import Vector
 
@@ -41,7 +42,7 @@ def select_series(
         if wanted is None:
             return empty_vector(len(param))
         if expr.op != "limitk":
-            return _choose_extreme(vector, groups, wanted, largest=expr.op == "topk")
+            return _choose_extreme(query, vector, groups, wanted, largest=expr.op == "topk")
         chosen = np.zeros(vector.present.shape, bool)
         for group in range(groups.count):
             rows = groups.rows(group)
@@ -64,26 +65,62 @@ def _wanted_counts(param: np.ndarray, series: int) -> np.ndarray | None:
     return wanted
 
 
-def _choose_extreme(vector: Vector, groups: Groups, wanted: np.ndarray, *, largest: bool) -> Vector:
-    keys = np.where(vector.present, -vector.values if largest else vector.values, np.nan)
+def _choose_extreme(
+    query: Query, vector: Vector, groups: Groups, wanted: np.ndarray, *, largest: bool
+) -> Vector:
+    keys = vector.values if largest else -vector.values
+    if vector.present.shape[1] == 1:
+        return take_rows(vector, _rank_single_step(vector, groups, keys, int(wanted[0])))
     chosen = np.zeros(vector.present.shape, bool)
-    single = vector.present.shape[1] == 1
-    ranking: list[np.ndarray] = []
     for group in range(groups.count):
+        query.check()
         rows = groups.rows(group)
-        order = np.argsort(keys[rows], axis=0, kind="stable")
-        present = np.take_along_axis(vector.present[rows], order, axis=0)
-        # What is absent is sorted among the NaN: it must not use up a place.
-        taken = present & (np.cumsum(present, axis=0) <= wanted)
-        here = np.empty_like(taken)
-        np.put_along_axis(here, order, taken, axis=0)
-        chosen[rows] = here
-        if single:
-            ranking.append(rows[order[:, 0][taken[:, 0]]])
-    selected = Vector(vector.labels, vector.values, chosen, vector.drop_name)
-    if single and ranking:
-        return take_rows(selected, np.concatenate(ranking))
-    return without_absent(selected)
+        chosen[rows] = _choose_in_group(keys[rows], vector.present[rows], wanted)
+    return without_absent(Vector(vector.labels, vector.values, chosen, vector.drop_name))
+
+
+def _rank_single_step(vector: Vector, groups: Groups, keys: np.ndarray, wanted: int) -> np.ndarray:
+    """Return the chosen series of a single step, group by group, the largest key first."""
+    ranking: list[np.ndarray] = []
+    for group in range(groups.count if wanted else 0):
+        rows = groups.rows(group)
+        rows = rows[vector.present[rows, 0]]
+        own = keys[rows, 0].tolist()
+        ranking.append(rows[rank_heap(own, largest_on_heap(own, wanted))])
+    return np.concatenate(ranking) if ranking else np.zeros(0, np.int64)
+
+
+def _choose_in_group(keys: np.ndarray, present: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return where the series of one group are among the largest: bool, shape (n, T)."""
+    # What is absent is sorted among the NaN, at the end; it must not use up a place.
+    order = np.argsort(np.where(present, -keys, np.nan), axis=0, kind="stable")
+    ranked = np.take_along_axis(present, order, axis=0)
+    places = np.cumsum(ranked, axis=0)
+    chosen = np.empty_like(present)
+    np.put_along_axis(chosen, order, ranked & (places <= wanted), axis=0)
+    crowded = np.flatnonzero((places[-1] > wanted) & (wanted > 0))
+    for step in crowded[_is_tied(keys, order, ranked, places, wanted, crowded)].tolist():
+        rows = np.flatnonzero(present[:, step])
+        chosen[:, step] = False
+        chosen[rows[largest_on_heap(keys[rows, step].tolist(), int(wanted[step]))], step] = True
+    return chosen
+
+
+def _is_tied(
+    keys: np.ndarray,
+    order: np.ndarray,
+    ranked: np.ndarray,
+    places: np.ndarray,
+    wanted: np.ndarray,
+    steps: np.ndarray,
+) -> np.ndarray:
+    """Return at which steps the last one chosen and the first one left out are equal."""
+    last = np.argmax(ranked[:, steps] & (places[:, steps] == wanted[steps]), axis=0)
+    left_out = np.argmax(ranked[:, steps] & (places[:, steps] == wanted[steps] + 1), axis=0)
+    last_key = keys[order[last, steps], steps]
+    next_key = keys[order[left_out, steps], steps]
+    tied: np.ndarray = (last_key == next_key) | np.isnan(next_key)
+    return tied
 
 
 def _choose_ratio(
