@@ -113,9 +113,9 @@ def test_a_syntax_error_has_its_position(client) -> None:
     assert response.status_code == 400
     assert body["code"] == "parse"
     assert body["position"]["line"] == 2
-    assert body["position"]["column"] == 18
-    assert body["position"]["start"] == 22
-    assert body["error"].startswith("2:18: parse error: ")
+    assert body["position"]["column"] == 19
+    assert body["position"]["start"] == 23
+    assert body["error"].startswith("2:19: parse error: ")
     assert body["request_id"] == response.headers["X-Request-ID"]
 
 

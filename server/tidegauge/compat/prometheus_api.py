@@ -104,7 +104,10 @@ def series() -> Response:
     if not params.all("match[]"):
         raise InvalidInput("no match[] parameter provided")
     scope = read_scope(params)
-    found = services().listings.series(scope)
+    try:
+        found = services().listings.series(scope)
+    except InvalidInput as exc:
+        raise InvalidParameter("match[]", exc.message) from exc
     return _listed(Listing([dict(labels) for labels in found.items], found.truncated))
 
 

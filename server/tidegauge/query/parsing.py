@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from tidegauge.errors import InvalidInput, LimitExceeded
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql import nodes
-from tidegauge.promql.parser import ParseError, ParserOptions, parse, parse_selector
+from tidegauge.promql.parser import (
+    NestingTooDeep,
+    ParseError,
+    ParserOptions,
+    parse,
+    parse_selector,
+)
 
 MAX_TEXT_BYTES = 256 * 1024
 """Longest query text: Grafana's multi-value variables make long ones, but not this long."""
@@ -48,8 +54,7 @@ class QueryParser:
     """
 
     def __init__(self, *, max_depth: int) -> None:
-        self._max_depth = max_depth
-        self._options = ParserOptions()
+        self._options = ParserOptions(max_depth=max_depth)
         self._remembered = functools.lru_cache(maxsize=MEMO_TREES)(self._parse)
 
     def parse(self, text: str) -> nodes.Expr:
@@ -73,47 +78,23 @@ class QueryParser:
 
     def _parse(self, text: str) -> nodes.Expr:
         try:
-            tree = parse(text, self._options)
-        except ParseError as exc:
-            raise QuerySyntaxError(exc, text) from exc
-        depth = measure_depth(tree)
-        if depth > self._max_depth:
+            return parse(text, self._options)
+        except NestingTooDeep as exc:
             raise LimitExceeded(
                 "levels of nesting",
-                reached=depth,
-                allowed=self._max_depth,
+                reached=exc.depth,
+                allowed=exc.limit,
                 setting="TIDEGAUGE_QUERY_MAX_DEPTH",
-            )
-        return tree
+            ) from exc
+        except ParseError as exc:
+            raise QuerySyntaxError(exc, text) from exc
 
     def _parse_selector(self, text: str) -> tuple[Matcher, ...]:
         _check_length(text)
         try:
-            matchers = tuple(parse_selector(text))
+            return parse_selector(text)
         except ParseError as exc:
             raise QuerySyntaxError(exc, text) from exc
-        if all(matcher.matches("") for matcher in matchers):
-            raise InvalidInput("match[] must contain at least one non-empty matcher")
-        return matchers
-
-
-def measure_depth(tree: nodes.Expr) -> int:
-    """Return how deep a tree nests; the left-hand chain of a binary operator is one level."""
-    deepest = 0
-    waiting: list[tuple[nodes.Expr, int]] = [(tree, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        match node:
-            case nodes.Binary(left=left, right=right):
-                waiting += [(left, depth), (right, depth + 1)]
-            case nodes.Call(args=args):
-                waiting += [(arg, depth + 1) for arg in args]
-            case nodes.Aggregate(expr=inner, param=param):
-                waiting += [(part, depth + 1) for part in (inner, param) if part is not None]
-            case nodes.Subquery(expr=inner) | nodes.Unary(expr=inner) | nodes.Paren(expr=inner):
-                waiting.append((inner, depth + 1))
-    return deepest
 
 
 def _check_length(text: str) -> None:
