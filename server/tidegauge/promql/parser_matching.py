@@ -88,7 +88,8 @@ def _parse_fills(cursor: Cursor, matching: VectorMatching) -> VectorMatching:
         return replace(matching, fill_left=value, fill_right=value)
     fills = {kind: value}
     if cursor.peek().kind == _OTHER_SIDE[kind]:
-        fills[cursor.take().kind] = _parse_fill_value(cursor)
+        other = cursor.take().kind
+        fills[other] = _parse_fill_value(cursor)
     return replace(matching, fill_left=fills.get("fill_left"), fill_right=fills.get("fill_right"))
 
 
