@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from tidegauge.errors import InvalidInput
 from tidegauge.model.labels import make_labels
 from tidegauge.model.stale import is_stale
 from tidegauge.promql.scripts.notation import (
@@ -79,7 +80,7 @@ def test_labels_are_read(text, labels):
     ["x 1 y", "x 1+2", "x{a=b} 1", 'x{a="b" 1', "x stalex", "x 1x", "x 1x99999999", "1x 2 3", "x{"],
 )
 def test_what_cannot_be_read_is_an_error(text):
-    with pytest.raises(ScriptError):
+    with pytest.raises(InvalidInput):
         parse_series_line(text)
 
 

@@ -13,19 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidegauge.errors import InvalidInput
-from tidegauge.model.labels import METRIC_NAME, Labels, make_labels
+from tidegauge.model.labels import Labels
 from tidegauge.model.stale import STALE_NAN
 from tidegauge.promql.durations import NS_PER_MS, parse_duration, parse_number
+from tidegauge.promql.parser import parse_metric
 from tidegauge.promql.quoting import unquote
 
 MAX_POINTS = 1_000_000
 
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
-_LABEL = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*", re.ASCII)
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
-_EQUALS = re.compile(r"\s*=\s*")
+# A name, or braces, or both; `{{` opens a histogram. Quoted strings may hold any character.
+_BRACES = r"""\{(?!\{)(?:[^"'`}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*\}"""
+_METRIC = re.compile(rf"(?:[a-zA-Z_:][a-zA-Z0-9_:]*(?:{_BRACES})?|{_BRACES})(?=\s|$)", re.ASCII)
 _SPACE = re.compile(r"\s*")
 _HISTOGRAM_ITEM = re.compile(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x(\d+))?(?=\s|$)")
 _GAP_ITEM = re.compile(r"_(?:x(\d+))?(?=\s|$)")
@@ -99,13 +99,14 @@ def parse_series_line(text: str) -> SeriesLine:
     """Return the series that a line describes.
 
     Raises:
-        ScriptError: says what could not be read.
+        InvalidInput: says what could not be read.
     """
-    labels, position = _parse_labels(text)
+    metric = _METRIC.match(text)
+    if metric is None:
+        raise ScriptError(f"{text[:40]!r} does not start with a series")
+    labels = parse_metric(metric[0])
     points: list[Point] = []
-    rest = text[position:]
-    if rest and not rest[0].isspace():
-        raise ScriptError(f"unexpected {rest[:15]!r} behind the series")
+    rest = text[metric.end() :]
     position = 0
     while (position := _skip_space(rest, position)) < len(rest):
         added, position = _parse_item(rest, position)
@@ -155,50 +156,3 @@ def _steps(value: float, change: float, count: int) -> Iterator[float]:
     for _ in range(count):
         yield value
         value += change
-
-
-def _parse_labels(text: str) -> tuple[Labels, int]:
-    pairs: list[tuple[str, str]] = []
-    position = 0
-    name = _NAME.match(text)
-    if name is not None:
-        pairs.append((METRIC_NAME, name[0]))
-        position = name.end()
-    # `{{` opens a histogram, not a label set.
-    if not text.startswith("{", position) or text.startswith("{{", position):
-        return make_labels(pairs), position
-    position = _skip_space(text, position + 1)
-    while not text.startswith("}", position):
-        pair, position = _parse_label(text, position)
-        pairs.append(pair)
-        position = _skip_space(text, position)
-        if text.startswith(",", position):
-            position = _skip_space(text, position + 1)
-        elif not text.startswith("}", position):
-            raise ScriptError(
-                f'unexpected {text[position : position + 15]!r}, expected "," or "}}"'
-            )
-    return make_labels(pairs), position + 1
-
-
-def _parse_label(text: str, position: int) -> tuple[tuple[str, str], int]:
-    name = _LABEL.match(text, position)
-    if name is not None:
-        label, position = name[1], name.end()
-    else:
-        # A quoted label name, or a quoted metric name, which has no `=`.
-        label, position = _parse_quoted(text, position)
-        equals = _EQUALS.match(text, position)
-        if equals is None:
-            return (METRIC_NAME, label), position
-        position = equals.end()
-    value, position = _parse_quoted(text, position)
-    return (label, value), position
-
-
-def _parse_quoted(text: str, position: int) -> tuple[str, int]:
-    found = _QUOTED.match(text, position)
-    if found is None:
-        raise ScriptError(f"unexpected {text[position : position + 15]!r} in label set")
-    quoted = found[0]
-    return parse_string(quoted), found.end()

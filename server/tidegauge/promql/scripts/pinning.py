@@ -14,7 +14,7 @@ from tidegauge.promql import nodes
 # What they give depends on the evaluation time even where their arguments do not.
 _TIME_FUNCTIONS = frozenset({
     "days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month",
-    "year", "predict_linear", "time", "timestamp",
+    "year", "predict_linear", "time", "timestamp", "start", "end", "step", "range",
 })  # fmt: skip
 
 _CONTEXT_CALL = re.compile(r"(start|end|range|step)\(\)")
