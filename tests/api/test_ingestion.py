@@ -179,5 +179,5 @@ def test_requests_and_points_are_counted(client) -> None:
 
     assert 'ingest_requests_total{status="202"} 1.0' in text
     assert 'ingest_requests_total{status="400"} 1.0' in text
-    assert "ingest_points_total 1.0" in text
+    assert 'ingest_points_total{protocol="json"} 1.0' in text
     assert "ingest_latency_seconds_count 2.0" in text

@@ -23,10 +23,9 @@ from prometheus_client import (
 )
 
 from tidegauge.errors import ConfigError
+from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Meters:
@@ -37,10 +36,7 @@ class Meters:
     Raises:
         ConfigError: a directory is given, but prometheus_client was imported without one.
     Attributes:
-        ingest_requests: ingestion requests by `status`, the HTTP status.
-        ingest_points: samples accepted.
-        ingest_rejected: samples refused, by `code`.
-        ingest_latency_s: time from a request's arrival to its answer.
+        ingest: ingestion and its writer.
         query_requests: queries by `kind` (instant, range, listing) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
@@ -60,7 +56,7 @@ class Meters:
         self._registry = CollectorRegistry()
         if directory is None:
             ProcessCollector(registry=self._registry)
-        self._make_ingest()
+        self.ingest = IngestInstruments(self._registry)
         self._make_query()
         self._make_parts()
 
@@ -71,24 +67,6 @@ class Meters:
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together, path=str(self._directory))  # type: ignore[no-untyped-call]
         return generate_latest(together)
-
-    def _make_ingest(self) -> None:
-        registry = self._registry
-        self.ingest_requests = Counter(
-            "ingest_requests_total", "Ingestion requests.", ["status"], registry=registry
-        )
-        self.ingest_points = Counter(
-            "ingest_points_total", "Samples accepted for storage.", registry=registry
-        )
-        self.ingest_rejected = Counter(
-            "ingest_rejected_points_total", "Samples refused.", ["code"], registry=registry
-        )
-        self.ingest_latency_s = Histogram(
-            "ingest_latency_seconds",
-            "Time from the arrival of an ingestion request to its answer.",
-            buckets=LATENCY_BUCKETS_S,
-            registry=registry,
-        )
 
     def _make_query(self) -> None:
         registry = self._registry

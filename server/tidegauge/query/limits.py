@@ -133,12 +133,21 @@ class BudgetedReader:
         samples: where samples come from.
         config: the limits.
         deadline: when it must be done.
+        lookback_ms: by how much instant selectors read further back than the first step.
     Attributes:
         series_read: how many series were selected so far.
     """
 
-    def __init__(self, samples: SampleEngine, config: QueryConfig, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        samples: SampleEngine,
+        config: QueryConfig,
+        deadline: Deadline,
+        *,
+        lookback_ms: int,
+    ) -> None:
         self._samples, self._config, self._deadline = samples, config, deadline
+        self._lookback_ms = lookback_ms
         self._samples_read = 0
         self._cells = 0
         self.series_read = 0
@@ -161,7 +170,7 @@ class BudgetedReader:
             raise self._over("samples", self._samples_read + exc.reached) from exc
         self._samples_read += len(frame.times_ms)
         self.series_read += len(frame.labels)
-        self._cells += len(frame.labels) * _steps(start_ms, end_ms, hints)
+        self._cells += len(frame.labels) * self._count_steps(start_ms, end_ms, hints)
         if self._samples_read > allowed:
             raise self._over("samples", self._samples_read)
         if self.series_read > self._config.max_series:
@@ -181,8 +190,8 @@ class BudgetedReader:
             limit, reached=reached, allowed=self._config.max_samples, setting=SAMPLES_SETTING
         )
 
-
-def _steps(start_ms: int, end_ms: int, hints: SelectHints) -> int:
-    if hints.step_ms <= 0:
-        return 1
-    return max(0, end_ms - start_ms - hints.range_ms) // hints.step_ms + 1
+    def _count_steps(self, start_ms: int, end_ms: int, hints: SelectHints) -> int:
+        if hints.step_ms <= 0:
+            return 1
+        reach_ms = hints.range_ms or self._lookback_ms
+        return max(0, end_ms - start_ms - reach_ms) // hints.step_ms + 1

@@ -164,7 +164,12 @@ class QueryService:
             "step_ms": grid.step_ms,
         }
         with self._admission.admit(kind, timeout_ms=options.timeout_ms, about=about) as deadline:
-            reader = BudgetedReader(self._samples, self._config, deadline)
+            reader = BudgetedReader(
+                self._samples,
+                self._config,
+                deadline,
+                lookback_ms=options.lookback_ms or self._config.lookback_s * 1000,
+            )
             result = self._engine.evaluate(
                 expr,
                 reader=reader,

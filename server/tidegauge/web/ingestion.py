@@ -29,8 +29,7 @@ def measured(view: Callable[[], Response]) -> Callable[[], Response]:
             response = error_response(exc)
         except HTTPException as exc:
             response = http_error_response(exc)
-        held.meters.ingest_requests.labels(response.status_code).inc()
-        held.meters.ingest_latency_s.observe(held.monotonic() - before_s)
+        held.meters.ingest.request_answered(response.status_code, held.monotonic() - before_s)
         return response
 
     return run

@@ -17,8 +17,7 @@ from pathlib import Path
 from tidegauge.observability.meters import Meters, forget_process
 folder = Path(sys.argv[1])
 meters = Meters(directory=folder)
-meters.ingest_requests.labels(202).inc()
-meters.ingest_latency_s.observe(0.02)
+meters.ingest.request_answered(202, 0.02)
 meters.queue_depth.set(3)
 if sys.argv[2] == "show":
     sys.stdout.write(meters.render().decode())
@@ -27,15 +26,17 @@ if sys.argv[2] == "show":
 
 def test_the_exposition_has_the_names_that_the_dashboards_use() -> None:
     meters = Meters()
-    meters.ingest_requests.labels(202).inc()
+    meters.ingest.request_answered(202, 0.02)
+    meters.ingest.points_accepted("json", 5)
     meters.query_requests.labels("instant", "success").inc()
 
     text = meters.render().decode()
 
     assert 'ingest_requests_total{status="202"} 1.0' in text
+    assert 'ingest_points_total{protocol="json"} 5.0' in text
     assert 'query_requests_total{kind="instant",outcome="success"} 1.0' in text
     for name in (
-        "ingest_points_total",
+        "ingest_batch_points",
         "ingest_latency_seconds_bucket",
         "query_latency_seconds",
         "queue_depth",
@@ -48,9 +49,9 @@ def test_the_exposition_has_the_names_that_the_dashboards_use() -> None:
 def test_two_instances_do_not_share_numbers() -> None:
     first, second = Meters(), Meters()
 
-    first.ingest_points.inc(5)
+    first.ingest.message_dead_lettered()
 
-    assert "ingest_points_total 0.0" in second.render().decode()
+    assert "ingest_messages_dead_lettered_total 0.0" in second.render().decode()
 
 
 def test_several_processes_add_up(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_place_comes_free_when_the_query_fails() -> None:
 def test_all_selectors_of_a_query_share_its_samples() -> None:
     samples = GivenSamples(series=2, samples_each=300)
     config = QueryConfig(max_samples=1000)
-    reader = BudgetedReader(samples, config, make_deadline(Clock()))
+    reader = BudgetedReader(samples, config, make_deadline(Clock()), lookback_ms=300_000)
 
     reader.select([], 0, 0, SelectHints())
     with pytest.raises(LimitExceeded) as caught:
@@ -142,7 +142,7 @@ def test_all_selectors_of_a_query_share_its_samples() -> None:
 
 def test_all_selectors_of_a_query_share_its_series() -> None:
     config = QueryConfig(max_series=3)
-    reader = BudgetedReader(GivenSamples(2, 1), config, make_deadline(Clock()))
+    reader = BudgetedReader(GivenSamples(2, 1), config, make_deadline(Clock()), lookback_ms=300_000)
 
     reader.select([], 0, 0, SelectHints())
     with pytest.raises(LimitExceeded, match=r"4 series, the limit is 3.*_MAX_SERIES"):
@@ -151,16 +151,20 @@ def test_all_selectors_of_a_query_share_its_series() -> None:
 
 def test_series_times_steps_are_bounded_like_samples() -> None:
     config = QueryConfig(max_samples=1000)
-    reader = BudgetedReader(GivenSamples(10, 1), config, make_deadline(Clock()))
+    reader = BudgetedReader(
+        GivenSamples(10, 1), config, make_deadline(Clock()), lookback_ms=300_000
+    )
 
-    reader.select([], 0, 99, SelectHints(step_ms=2))
+    reader.select([], 0, 300_098, SelectHints(step_ms=2))
     with pytest.raises(LimitExceeded, match=r"1500 points"):
-        reader.select([], 0, 99, SelectHints(step_ms=1))
+        reader.select([], 0, 300_099, SelectHints(step_ms=1))
 
 
-def test_the_range_of_a_range_selector_makes_no_steps() -> None:
+def test_what_a_range_selector_reads_further_back_makes_no_steps() -> None:
     config = QueryConfig(max_samples=1000)
-    reader = BudgetedReader(GivenSamples(10, 1), config, make_deadline(Clock()))
+    reader = BudgetedReader(
+        GivenSamples(10, 1), config, make_deadline(Clock()), lookback_ms=300_000
+    )
 
     frame = reader.select([], 0, 10_000_099, SelectHints(step_ms=1, range_ms=10_000_000))
 
