@@ -39,6 +39,30 @@ def format_go_json(value: float) -> str:
     return format_go_f(value)
 
 
+def format_go_g(value: float) -> str:
+    """Return the fewest digits that read back, with an exponent below 1e-4 and from 1e6 on.
+
+    It is `fmt.Sprintf("%g", value)`, and so `%v`.
+    """
+    if not value or not math.isfinite(value):
+        return format_go_f(value)
+    # Leading and trailing zeros are not digits; what is left is one digit, a point, the others.
+    sign, digits, exponent = _split_digits(value)
+    if -4 <= exponent < 6:
+        return format_go_f(value)
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{fraction}e{exponent:+03d}"
+
+
+def _split_digits(value: float) -> tuple[str, str, int]:
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    # How far right of the first digit the point stands.
+    place = len(whole) - 1 if whole != "0" else len(digits) - len(fraction) - 1
+    return "-" if value < 0 else "", digits.rstrip("0"), place + int(exponent or 0)
+
+
 def _special(value: float) -> str:
     if math.isnan(value):
         return "NaN"

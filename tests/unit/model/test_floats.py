@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tidegauge.model.floats import format_go_f, format_go_json
+from tidegauge.model.floats import format_go_f, format_go_g, format_go_json
 
 _ALL_FLOATS = st.integers(0, 2**64 - 1).map(
     lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]
@@ -75,3 +75,15 @@ def test_format_f_is_the_shortest_digits_written_out(value):
     assert Decimal(text) == Decimal(repr(value))
     assert not text.endswith(".")
     assert "." not in text or not text.endswith("0")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "0.1"), (-2.0, "-2"), (100.0, "100"), (999999.0, "999999"), (1e6, "1e+06"),
+        (123456789.0, "1.23456789e+08"), (-1.5e-5, "-1.5e-05"), (0.0001, "0.0001"),
+        (1e20, "1e+20"), (1e-100, "1e-100"), (-0.0, "-0"), (math.nan, "NaN"), (-math.inf, "-Inf"),
+    ],
+)  # fmt: skip
+def test_general_format_has_an_exponent_from_a_million_on(value, text):
+    assert format_go_g(value) == text

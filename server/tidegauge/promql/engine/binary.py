@@ -8,8 +8,8 @@ import numpy as np
 
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query
-from tidegauge.promql.engine.goformat import quote
 from tidegauge.promql.engine.vectors import drop_names, empty_vector, without_absent
+from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
 ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {

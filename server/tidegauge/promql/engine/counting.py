@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from tidegauge.model.floats import format_go_f
 from tidegauge.model.labels import Labels, drop_labels, make_labels
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query, text_argument
 from tidegauge.promql.engine.errors import EvaluationFailed
-from tidegauge.promql.engine.goformat import format_fixed, quote
 from tidegauge.promql.engine.grouping import group_series
 from tidegauge.promql.engine.relabel import is_label_name
 from tidegauge.promql.engine.vectors import empty_vector, make_vector, merge_equal
+from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
 
@@ -40,7 +41,7 @@ def count_values(query: Query, expr: nodes.Aggregate, vector: Vector) -> Vector:
             f" at most {allowed} are allowed; round the values first"
         )
     counts = np.bincount(rows * steps + step, minlength=points).reshape(-1, steps)
-    spelled = [format_fixed(value) for value in distinct.tolist()]
+    spelled = [format_go_f(value) for value in distinct.tolist()]
     labelled = not (expr.without and label in expr.grouping)
     labels: list[Labels] = []
     for group, code in zip(*np.divmod(pairs, len(distinct)), strict=True):

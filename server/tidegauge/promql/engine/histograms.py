@@ -12,8 +12,9 @@ import numpy as np
 
 from tidegauge.model.labels import METRIC_NAME, Labels, drop_labels, find_label, make_labels
 from tidegauge.promql import nodes
+from tidegauge.promql.durations import parse_float
 from tidegauge.promql.engine.context import Evaluation, Grid, Query, text_argument
-from tidegauge.promql.engine.goformat import format_openmetrics, parse_float, quote
+from tidegauge.promql.engine.goformat import format_openmetrics
 from tidegauge.promql.engine.notes import Raised, about_metric, invalid_quantile
 from tidegauge.promql.engine.vectors import (
     drop_names,
@@ -28,6 +29,7 @@ from tidegauge.promql.kernels.histogram import (
     classic_fraction,
     classic_quantile,
 )
+from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
 _BUCKET = frozenset({"le"})
@@ -109,7 +111,7 @@ def _histograms(query: Query, vector: Vector, source: nodes.Expr) -> Iterator[_H
     shown = present_rows(vector).tolist()
     for row, labels in enumerate(vector.labels):
         spelled = find_label(labels, "le")
-        bound = parse_float(spelled)
+        bound = _parse_bound(spelled)
         bounds.append(np.nan if bound is None else bound)
         if bound is not None:
             rows_of.setdefault(drop_labels(labels, _BUCKET), []).append(row)
@@ -130,6 +132,13 @@ def _histograms(query: Query, vector: Vector, source: nodes.Expr) -> Iterator[_H
             vector.values[rows],
             vector.present[rows],
         )
+
+
+def _parse_bound(spelled: str) -> float | None:
+    try:
+        return parse_float(spelled)
+    except ValueError:
+        return None
 
 
 def _quantile(

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tidegauge.promql.engine.goformat import format_general, quote
+from tidegauge.model.floats import format_go_g
 from tidegauge.promql.nodes import Span
+from tidegauge.promql.quoting import quote, to_bytes
 from tidegauge.promql.value import Annotations
 
 
@@ -43,9 +44,9 @@ class Raised:
     def describe(self) -> str:
         """Return the words that follow the text of the info."""
         return (
-            f", from buckets {format_general(self.least_bound)}"
-            f" to {format_general(self.greatest_bound)},"
-            f" with a max diff of {format_general(self.greatest_diff, 2)},"
+            f", from buckets {format_go_g(self.least_bound)}"
+            f" to {format_go_g(self.greatest_bound)},"
+            f" with a max diff of {self.greatest_diff:.2g},"
             f" over {self.samples} samples"
             f" from {_format_time(self.first_ms)} to {_format_time(self.last_ms)}"
         )
@@ -59,7 +60,7 @@ class Notes:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text.encode("utf-8", "surrogateescape")
+        self._text = to_bytes(text)
         self._warnings: dict[str, Span] = {}
         self._infos: dict[str, Span] = {}
         self._raised: dict[str, Raised] = {}
@@ -101,7 +102,7 @@ def about_metric(text: str, metric: str) -> str:
 
 def invalid_quantile(q: float) -> str:
     """Return the warning about a quantile outside 0 to 1."""
-    return f"quantile value should be between 0 and 1, got {format_general(q)}"
+    return f"quantile value should be between 0 and 1, got {format_go_g(q)}"
 
 
 def _format_time(time_ms: int) -> str:

@@ -14,7 +14,6 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine.absence import absent_labels
 from tidegauge.promql.engine.context import Evaluation, Grid
 from tidegauge.promql.engine.errors import DuplicateLabelSet, EvaluationFailed
-from tidegauge.promql.engine.goformat import quote
 from tidegauge.promql.engine.notes import invalid_quantile
 from tidegauge.promql.engine.selectors import RangeVector, extension_of, select_range
 from tidegauge.promql.engine.vectors import (
@@ -30,6 +29,7 @@ from tidegauge.promql.kernels.extended import (
     apply_extended,
 )
 from tidegauge.promql.kernels.ranges import RANGE_FUNCTIONS, apply_range_function
+from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
 CALLS = RANGE_FUNCTIONS | {"absent_over_time"}

@@ -18,6 +18,7 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid, text_argument
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.vectors import merge_equal
+from tidegauge.promql.quoting import is_valid_text
 from tidegauge.promql.value import Vector
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
@@ -25,10 +26,7 @@ _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 def is_label_name(name: str) -> bool:
     """Return whether a label may be called so: any text that is valid UTF-8, but not none."""
-    try:
-        return bool(name.encode("utf-8"))
-    except UnicodeEncodeError:
-        return False
+    return name != "" and is_valid_text(name)
 
 
 def label_replace(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:

@@ -9,14 +9,15 @@ import hashlib
 
 import numpy as np
 
+from tidegauge.model.floats import format_go_g
 from tidegauge.model.labels import Labels
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query
 from tidegauge.promql.engine.errors import EvaluationFailed
-from tidegauge.promql.engine.goformat import format_general
 from tidegauge.promql.engine.grouping import Groups
 from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
 from tidegauge.promql.engine.vectors import empty_vector, take_rows, without_absent
+from tidegauge.promql.quoting import to_bytes
 from tidegauge.promql.value import Vector
 
 SELECTIONS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
@@ -58,9 +59,9 @@ def _wanted_counts(param: np.ndarray, series: int) -> np.ndarray | None:
         raise EvaluationFailed("Parameter value is NaN")
     least, greatest = float(param.min()), float(param.max())
     if least <= -_INT64_LIMIT:
-        raise EvaluationFailed(f"Scalar value {format_general(least)} underflows int64")
+        raise EvaluationFailed(f"Scalar value {format_go_g(least)} underflows int64")
     if greatest >= _INT64_LIMIT:
-        raise EvaluationFailed(f"Scalar value {format_general(greatest)} overflows int64")
+        raise EvaluationFailed(f"Scalar value {format_go_g(greatest)} overflows int64")
     wanted: np.ndarray = np.clip(np.trunc(param), 0, series).astype(np.int64)
     return wanted
 
@@ -135,7 +136,7 @@ def _choose_ratio(
         if beyond * limit > 1:
             query.notes.warn(
                 "ratio value should be between -1 and 1, "
-                f"got {format_general(beyond)}, capping to {format_general(limit)}",
+                f"got {format_go_g(beyond)}, capping to {format_go_g(limit)}",
                 expr.param.span,
             )
     ratio = np.clip(param, -1.0, 1.0)
@@ -147,5 +148,5 @@ def _choose_ratio(
 
 def _sampling_offset(labels: Labels) -> float:
     """Return a number from 0 to 1 that depends on the labels alone."""
-    text = "\xff".join(part for pair in labels for part in pair).encode("utf-8", "surrogateescape")
+    text = to_bytes("\xff".join(part for pair in labels for part in pair))
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64
