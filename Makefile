@@ -44,5 +44,7 @@ bench: $(STAMP) ## Measure against Prometheus and VictoriaMetrics; the short for
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP) ## Make the reference pages that are made from the code
-	$(BIN)/python -m tidegauge config --markdown > docs/reference/settings.md
-	$(BIN)/python -m tidegauge commands > docs/reference/commands.md
+	$(BIN)/python -m tidegauge config --markdown > .venv/page
+	@mv .venv/page docs/reference/settings.md
+	$(BIN)/python -m tidegauge commands > .venv/page
+	@mv .venv/page docs/reference/commands.md

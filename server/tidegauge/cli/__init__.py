@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "tidegauge.cli.config:config",
     "commands": "tidegauge.cli.commands:commands",
     "demo": "tidegauge.cli.demo:demo",
+    "promqltest": "tidegauge.cli.promqltest:promqltest",
     "version": "tidegauge.cli.version:version",
 }
 

@@ -36,7 +36,8 @@ def _describe(group: click.Group, ctx: click.Context) -> Iterator[str]:
         rows = [
             record
             for parameter in command.get_params(click.Context(command))
-            if (record := parameter.get_help_record(ctx)) is not None
+            if isinstance(parameter, click.Option)
+            and (record := parameter.get_help_record(ctx)) is not None
         ]
         arguments = [
             parameter.make_metavar(ctx)

@@ -54,17 +54,17 @@ class Supervisor:
         self._api_restarts = RestartPolicy()
 
     def start_api(self, stop: threading.Event) -> None:
-        """Start the API and wait until it answers.
+        """Start the API and wait until it is ready.
 
         Raises:
-            StartFailed: it ended, or does not answer in time.
+            StartFailed: it ended, or is not ready in time.
         """
         self._api.start()
         deadline_s = self._clock_s() + _READY_TIMEOUT_S
         while not stop.is_set() and not self._answers():
             ended = self._api.poll() is not None
             if ended or self._clock_s() > deadline_s:
-                what = "ended at its start" if ended else f"gives no answer on {self._address}"
+                what = "ended at its start" if ended else f"is not ready on {self._address}"
                 said = self._api.read_last_output()
                 raise StartFailed(f"the API {what}; its log {self._api.log} ends:\n{said}")
             stop.wait(_READY_POLL_S)
@@ -119,12 +119,12 @@ class Supervisor:
         return True
 
     def _answers(self) -> bool:
-        """Return whether the API gives any HTTP answer."""
+        """Return whether the API says that it is ready."""
         place = urlsplit(self._address)
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=2)
         try:
-            connection.request("GET", "/health/live")
-            return connection.getresponse().status < 500
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:
