@@ -152,6 +152,8 @@ class Services:
                 if thread.is_alive():
                     self.log.error("thread did not stop in time", thread=thread.name)
             self._threads.clear()
+            # Whoever came too late for the writer hears that nothing was stored.
+            self.broker.close()
             self.storage.close()
 
     def sample_meters(self) -> None:
@@ -168,8 +170,9 @@ class Services:
                 self.writer.run(self._stop_writer)
                 return
             except Exception:
-                self.log.exception("the writer failed and is started again")
-                self._stop_writer.wait(RESTART_AFTER_S)
+                self.log.exception("the writer failed")
+            if self._stop_writer.wait(RESTART_AFTER_S):
+                return
 
     def _sample(self) -> None:
         while not self._stop_sampler.wait(SAMPLE_EVERY_S):
@@ -260,13 +263,24 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
         ingest=IngestService(
-            catalogue=storage.catalogue,
             publisher=broker,
+            catalogue=storage.catalogue,
             config=config.ingest,
+            meter=meters.ingest,
+            monotonic=tools.monotonic,
         ),
         storage=storage,
         broker=broker,
-        writer=BatchWriter(consumer=broker, engine=storage.engine, catalogue=storage.catalogue),
+        writer=BatchWriter(
+            consumer=broker,
+            catalogue=storage.catalogue,
+            engine=storage.engine,
+            flush_points=config.ingest.flush_points,
+            linger_s=config.ingest.flush_ms / 1000,
+            meter=meters.ingest,
+            clock_ms=tools.clock_ms,
+            monotonic=tools.monotonic,
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
-from tidegauge.web.errors import json_response, taken_response
+from tidegauge.web.errors import json_response, outcome_response
 from tidegauge.web.ingestion import BODY_SETTING, measured
 from tidegauge.web.params import read_params
 
@@ -25,13 +25,13 @@ blueprint = Blueprint("metrics", __name__, url_prefix="/api/v1")
 def ingest() -> Response:
     """Take points."""
     held = services()
-    result = held.ingest.ingest_json(
+    outcome = held.ingest.ingest_json(
         read_body(held.config.ingest.max_body_bytes, setting=BODY_SETTING),
         request.content_encoding or "",
         request_id(),
         held.clock_ms(),
     )
-    return taken_response(result.accepted, result.rejections)
+    return outcome_response(outcome)
 
 
 @blueprint.get("/metrics")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from tidegauge.errors import InvalidInput, PayloadTooLarge
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
@@ -23,11 +24,16 @@ blueprint = Blueprint("remote_write", __name__)
 def write() -> Response:
     """Take the samples of one push."""
     held = services()
-    held.ingest.ingest_remote_write(
-        read_body(held.config.ingest.max_body_bytes, setting=BODY_SETTING),
-        request.content_encoding or "",
-        request.content_type or "",
-        request_id(),
-        held.clock_ms(),
-    )
+    body = read_body(held.config.ingest.max_body_bytes, setting=BODY_SETTING)
+    try:
+        held.ingest.ingest_remote_write(
+            body,
+            request.content_encoding or "",
+            request.content_type or "",
+            request_id(),
+            held.clock_ms(),
+        )
+    except PayloadTooLarge as exc:
+        # A body that says it unpacks to too much is malformed, as Prometheus has it.
+        raise InvalidInput(exc.message) from exc
     return Response(status=204)

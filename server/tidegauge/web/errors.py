@@ -6,7 +6,6 @@ under `/prometheus` what Prometheus answers. Source: SPEC §3 and §13, grafana-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -22,7 +21,8 @@ from tidegauge.errors import (
     TidegaugeError,
     Unavailable,
 )
-from tidegauge.ingest.errors import Rejection, UnsupportedMedia
+from tidegauge.ingest.errors import UnsupportedMedia
+from tidegauge.ingest.outcomes import JsonOutcome
 from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
 from tidegauge.web.access import Forbidden, Unauthenticated
@@ -143,14 +143,11 @@ def not_ready_response(body: object) -> Response:
     return json_response(body, 503)
 
 
-def taken_response(accepted: int, rejections: Sequence[Rejection]) -> Response:
+def outcome_response(outcome: JsonOutcome) -> Response:
     """Return the answer to points, some of which may have been refused: 400 if all were."""
     body = {
-        "accepted": accepted,
-        "rejected": sum(rejection.samples for rejection in rejections),
-        "errors": [
-            {"index": rejection.index, "error": rejection.error, "code": rejection.code}
-            for rejection in rejections
-        ],
+        "accepted": outcome.accepted,
+        "rejected": outcome.rejected,
+        "errors": outcome.errors,
     }
-    return json_response(body, 400 if rejections and not accepted else 202)
+    return json_response(body, 400 if outcome.rejected and not outcome.accepted else 202)
