@@ -72,6 +72,14 @@ class Consumer(Protocol):
         """Put this one aside with the reason: it will never be stored as it is."""
         ...
 
+    def give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        """Say that storage stayed away through every retry; nothing of these is acknowledged.
+
+        Whoever still waits for them is told Unavailable. A queue that lives in memory lets them
+        go, since their senders send again; a durable one keeps them or dead-letters them.
+        """
+        ...
+
     def depth(self) -> int:
         """Return how many messages wait or are taken but not settled."""
         ...

@@ -1,0 +1,192 @@
+"""The batch writer: takes messages, writes them in one transaction, and only then acknowledges.
+
+Everything between taking and acknowledging may be done twice without harm: registering series
+and keeping metadata change nothing the second time, and the ledger leaves out a message that is
+stored already. So a failure anywhere means: do all of it again.
+Source: SPEC §2 "Flow", §13; DESIGN §3.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import structlog
+
+from tidegauge.broker.protocol import Consumer, Delivery
+from tidegauge.errors import InvalidInput, Unavailable
+from tidegauge.ingest.codec import decode_batch
+from tidegauge.ingest.meter import IngestMeter, SilentMeter
+from tidegauge.model.batch import SampleBatch
+from tidegauge.model.labels import Labels
+from tidegauge.storage.protocol import Catalogue, SampleEngine, SeriesKey, StoredBatch
+
+RETRY_WAITS_S = (1.0, 2.0, 4.0)
+TAKE_TIMEOUT_S = 0.5
+
+_log = structlog.get_logger("tidegauge.writer")
+
+_Decoded = tuple[Delivery, SampleBatch]
+
+
+class BatchWriter:
+    """Moves messages from a queue into storage; one thread runs it.
+
+    Args:
+        consumer: where messages come from.
+        catalogue: where series and metadata are registered.
+        engine: where samples go.
+        flush_points: samples that start a write at once.
+        linger_s: how long to gather until then.
+        meter: is told what happened.
+        clock_ms: Unix ms: when series were seen.
+        monotonic: seconds; measures a write.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        catalogue: Catalogue,
+        engine: SampleEngine,
+        flush_points: int = 1000,
+        linger_s: float = 0.0,
+        meter: IngestMeter | None = None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._consumer, self._catalogue, self._engine = consumer, catalogue, engine
+        self._flush_points, self._linger_s = flush_points, linger_s
+        self._meter = meter or SilentMeter()
+        self._clock_ms, self._monotonic = clock_ms, monotonic
+
+    def run(self, stop: threading.Event) -> None:
+        """Write until told to stop; what has been taken by then is still settled."""
+        while not stop.is_set():
+            self.write_once(TAKE_TIMEOUT_S, wait=stop.wait)
+        # Whoever published before the stop is still waiting for an answer.
+        while self.write_once(0.0, wait=stop.wait):
+            pass
+
+    def write_once(self, timeout_s: float, *, wait: Callable[[float], bool] | None = None) -> int:
+        """Take what has arrived, store it, and settle it.
+
+        Args:
+            timeout_s: how long to wait for a first message.
+            wait: waits so many seconds before a retry, and returns True to give up at once.
+        Returns:
+            How many messages were taken.
+        """
+        deliveries = self._consumer.take(
+            max_samples=self._flush_points, linger_s=self._linger_s, timeout_s=timeout_s
+        )
+        if not deliveries:
+            return 0
+        try:
+            decoded = [one for delivery in deliveries for one in self._decode(delivery)]
+            if decoded:
+                self._store_with_retries(decoded, wait or _sleep)
+        except BaseException:
+            # A fault that nobody foresaw: nothing is acknowledged, and nothing is lost.
+            self._consumer.give_up(deliveries, "the writer failed; the log says why")
+            raise
+        return len(deliveries)
+
+    def _decode(self, delivery: Delivery) -> list[_Decoded]:
+        message = delivery.message
+        try:
+            return [(delivery, decode_batch(message.body, message.codec))]
+        except InvalidInput as exc:
+            self._dead_letter(delivery, exc.message)
+            return []
+
+    def _store_with_retries(
+        self, decoded: Sequence[_Decoded], wait: Callable[[float], bool]
+    ) -> None:
+        deliveries = [delivery for delivery, _ in decoded]
+        for wait_s in (*RETRY_WAITS_S, None):
+            try:
+                self._store(decoded)
+            except Unavailable as exc:
+                if wait_s is None or wait(wait_s):
+                    self._give_up(deliveries, exc)
+                    return
+                _log.warning("storage is away, the batch waits", retry_in_s=wait_s, error=str(exc))
+                self._meter.write_retried()
+            except InvalidInput as exc:
+                self._isolate(decoded, exc, wait)
+                return
+            else:
+                self._consumer.acknowledge(deliveries)
+                return
+
+    def _isolate(
+        self, decoded: Sequence[_Decoded], error: InvalidInput, wait: Callable[[float], bool]
+    ) -> None:
+        """Halve until the message that storage refuses is alone; store its neighbours."""
+        if len(decoded) == 1:
+            self._dead_letter(decoded[0][0], error.message)
+            return
+        middle = len(decoded) // 2
+        self._store_with_retries(decoded[:middle], wait)
+        self._store_with_retries(decoded[middle:], wait)
+
+    def _store(self, decoded: Sequence[_Decoded]) -> None:
+        started_s = self._monotonic()
+        batches = [batch for _, batch in decoded]
+        new_series = dict.fromkeys(labels for batch in batches for labels in batch.new_series)
+        registered = self._catalogue.register_series(list(new_series)) if new_series else {}
+        metadata = dict.fromkeys(said for batch in batches for said in batch.metadata)
+        if metadata:
+            self._catalogue.store_metadata(list(metadata))
+        stored = _combine(decoded, registered)
+        if len(stored.times_ms):
+            self._engine.append(stored)
+            self._catalogue.touch_series(stored.series_ids, self._clock_ms())
+        self._meter.batch_written(len(batches), len(stored.times_ms), self._monotonic() - started_s)
+
+    def _give_up(self, deliveries: Sequence[Delivery], error: Unavailable) -> None:
+        _log.error("batch not written, storage is away", messages=len(deliveries), error=str(error))
+        self._meter.messages_given_up(len(deliveries))
+        self._consumer.give_up(deliveries, error.message)
+
+    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
+        self._meter.message_dead_lettered()
+        self._consumer.dead_letter(delivery, reason)
+
+
+def _combine(decoded: Sequence[_Decoded], registered: dict[Labels, SeriesKey]) -> StoredBatch:
+    batches = [batch for _, batch in decoded]
+    counts = [batch.count for batch in batches]
+    resolved = [_resolve_new(batch, registered) for batch in batches]
+    return StoredBatch(
+        message_ids=[delivery.message.id for delivery, _ in decoded],
+        message_index=np.repeat(np.arange(len(batches), dtype=np.int32), counts),
+        series_ids=np.concatenate([series_ids for series_ids, _ in resolved]),
+        metric_ids=np.concatenate([metric_ids for _, metric_ids in resolved]),
+        times_ms=np.concatenate([batch.times_ms for batch in batches]),
+        values=np.concatenate([batch.values for batch in batches]),
+    )
+
+
+def _resolve_new(
+    batch: SampleBatch, registered: dict[Labels, SeriesKey]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the batch's (series ids, metric ids), those of its new series filled in."""
+    if not batch.new_series:
+        return batch.series_ids, batch.metric_ids
+    keys = [registered[labels] for labels in batch.new_series]
+    series_of = np.array([key.series_id for key in keys], np.int32)
+    metric_of = np.array([key.metric_id for key in keys], np.int32)
+    new = batch.series_ids < 0
+    place = -1 - batch.series_ids[new]
+    series_ids, metric_ids = batch.series_ids.copy(), batch.metric_ids.copy()
+    series_ids[new], metric_ids[new] = series_of[place], metric_of[place]
+    return series_ids, metric_ids
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
