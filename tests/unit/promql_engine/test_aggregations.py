@@ -236,3 +236,19 @@ def test_heap_keeps_the_largest_and_ranks_them(keys, wanted):
 
     best = sorted(rank(key) for key in keys)[:wanted]
     assert [rank(keys[position]) for position in rank_heap(keys, heap)] == best
+
+
+@pytest.mark.parametrize("op", ["sum", "avg", "min", "max", "count", "stddev", "stdvar"])
+def test_thousands_of_series_at_an_instant_give_what_a_range_gives(asker, op):
+    rng = np.random.default_rng(7)
+    ask = asker({
+        f'x{{i="{i}",g="{i % 2}"}}': [NAN if rng.random() < 0.01 else rng.normal()] * 2
+        if rng.random() < 0.9 else [None, rng.normal()]
+        for i in range(600)
+    })  # fmt: skip
+
+    instant = ask.instant(f"{op} by (g) (x)")
+    over_range = ask.range(f"{op} by (g) (x)", 0, 6_000, 60)
+
+    first = {name: values[0] for name, values in over_range.items()}
+    assert first == pytest.approx(instant, rel=1e-12, nan_ok=True)

@@ -7,7 +7,7 @@
 - `functions`, `absence`, `relabel`, `sorting`, `histograms`, `info`: functions of instant
   vectors.
 - `binary`, `matching`, `sets`: operators.
-- `grouping`, `aggregate`, `sums`, `selection`, `heaps`, `counting`: aggregations.
+- `grouping`, `aggregate`, `sums`, `selection`, `heaps`, `sampling`, `counting`: aggregations.
 - `vectors`, `notes`, `goformat`, `errors`: helpers of all of them.
 
 Arrays are float64 or bool of shape (series, steps) throughout and are never written to once

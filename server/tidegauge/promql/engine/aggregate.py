@@ -12,7 +12,7 @@ import numpy as np
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid
 from tidegauge.promql.engine.counting import count_values
-from tidegauge.promql.engine.grouping import Groups, RankWalk, group_series
+from tidegauge.promql.engine.grouping import Groups, RankWalk, group_series, is_thin
 from tidegauge.promql.engine.notes import invalid_quantile
 from tidegauge.promql.engine.selection import SELECTIONS, select_series
 from tidegauge.promql.engine.sums import close_sums, group_means, group_sums
@@ -52,6 +52,9 @@ def _present_counts(vector: Vector, groups: Groups) -> np.ndarray:
     if vector.present.all():
         sizes = np.diff(groups.starts).astype(np.float64)
         return np.repeat(sizes[:, None], steps, axis=1)
+    if is_thin(vector, groups):
+        ordered = vector.present[groups.order].astype(np.float64)
+        return np.add.reduceat(ordered, groups.starts[:-1], axis=0)
     counts = np.zeros((groups.count, steps))
     walk = RankWalk(vector, groups)
     for chunk in walk.chunks():
@@ -73,8 +76,12 @@ def _sum(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
     return close_sums(*group_sums(vector, groups))
 
 
-def _extreme(choose: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def _extreme(choose: np.ufunc) -> Callable[..., np.ndarray]:
     def extreme(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
+        if is_thin(vector, groups):
+            ordered = np.where(vector.present, vector.values, np.nan)[groups.order]
+            thin: np.ndarray = choose.reduceat(ordered, groups.starts[:-1], axis=0)
+            return thin
         result = np.full(counts.shape, np.nan)
         walk = RankWalk(vector, groups)
         for chunk in walk.chunks():
@@ -89,6 +96,8 @@ def _extreme(choose: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 
 def _variance(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
     """Return the population variance by Welford's method."""
+    if is_thin(vector, groups):
+        return _variance_of_cells(vector, groups, counts)
     result = np.zeros(counts.shape)
     walk = RankWalk(vector, groups)
     for chunk in walk.chunks():
@@ -103,6 +112,20 @@ def _variance(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
         result[chunk] = squares
     variance: np.ndarray = result / counts
     return variance
+
+
+def _variance_of_cells(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
+    result = np.zeros(counts.shape)
+    for group, step in np.ndindex(counts.shape):
+        rows = groups.rows(group)
+        mean = squares = 0.0
+        values = vector.values[rows, step][vector.present[rows, step]].tolist()
+        for count, value in enumerate(values, start=1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        result[group, step] = squares / counts[group, step]
+    return result
 
 
 def _deviation(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:

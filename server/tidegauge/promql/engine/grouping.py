@@ -11,6 +11,8 @@ from tidegauge.model.labels import METRIC_NAME, Labels, drop_labels, keep_labels
 from tidegauge.promql.value import Vector
 
 CHUNK_CELLS = 1 << 14
+_LONG_GROUP = 64
+_FEW_CELLS = 16
 
 
 @dataclass(slots=True)
@@ -54,6 +56,15 @@ def group_series(label_sets: Sequence[Labels], names: Sequence[str], without: bo
     starts = np.zeros(len(ids_of) + 1, np.int64)
     np.cumsum(np.bincount(ids, minlength=len(ids_of)), out=starts[1:])
     return Groups(list(ids_of), ids, np.argsort(ids, kind="stable"), starts)
+
+
+def is_thin(vector: Vector, groups: Groups) -> bool:
+    """Return whether a rank walk would take very many passes over very small arrays.
+
+    So it is at an instant with thousands of series in a group.
+    """
+    longest = int(np.diff(groups.starts).max(initial=0))
+    return longest > _LONG_GROUP and vector.values.size < _FEW_CELLS * longest
 
 
 class RankWalk:

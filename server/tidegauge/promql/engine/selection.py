@@ -5,19 +5,16 @@ Source: promql.md §6 (TOPK); Prometheus `engine.aggregationK`.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from tidegauge.model.floats import format_go_g
-from tidegauge.model.labels import Labels
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.grouping import Groups
 from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
+from tidegauge.promql.engine.sampling import sampling_offset
 from tidegauge.promql.engine.vectors import empty_vector, take_rows, without_absent
-from tidegauge.promql.quoting import to_bytes
 from tidegauge.promql.value import Vector
 
 SELECTIONS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
@@ -140,13 +137,7 @@ def _choose_ratio(
                 expr.param.span,
             )
     ratio = np.clip(param, -1.0, 1.0)
-    offsets = np.array([_sampling_offset(labels) for labels in vector.labels]).reshape(-1, 1)
+    offsets = np.array([sampling_offset(labels) for labels in vector.labels]).reshape(-1, 1)
     inside = np.where(ratio >= 0, offsets < ratio, offsets >= 1 + ratio)
     chosen: np.ndarray = vector.present & inside
     return chosen
-
-
-def _sampling_offset(labels: Labels) -> float:
-    """Return a number from 0 to 1 that depends on the labels alone."""
-    text = to_bytes("\xff".join(part for pair in labels for part in pair))
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64

@@ -10,14 +10,12 @@ import math
 
 import numpy as np
 
-from tidegauge.promql.engine.grouping import Groups, RankWalk
+from tidegauge.promql.engine.grouping import Groups, RankWalk, is_thin
 from tidegauge.promql.kernels.reference import add_compensated
 from tidegauge.promql.value import Vector
 
 # Adding -0.0 changes nothing, not even the sign of a zero.
 NEUTRAL = -0.0
-_LONG_GROUP = 64
-_FEW_CELLS = 16
 
 
 def group_sums(vector: Vector, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
@@ -26,11 +24,10 @@ def group_sums(vector: Vector, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         sums and lost, float64 (G, T): the exact sum is close to their sum where it is finite.
     """
-    series, steps = vector.values.shape
+    steps = vector.values.shape[1]
     sums = np.full((groups.count, steps), NEUTRAL)
     lost = np.zeros((groups.count, steps))
-    longest = int(np.diff(groups.starts).max(initial=0))
-    if longest > _LONG_GROUP and series * steps < _FEW_CELLS * longest:
+    if is_thin(vector, groups):
         _sum_cells(vector, groups, sums)
         return sums, lost
     walk = RankWalk(vector, groups)
