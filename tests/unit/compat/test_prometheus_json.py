@@ -110,6 +110,19 @@ def test_scalars_and_strings_are_one_point():
     assert text == (b'{"status":"success","data":{"resultType":"string","result":[4,"a\\"b"]}}')
 
 
+def test_bytes_that_are_no_utf8_become_replacement_characters():
+    broken = "a\udcff"
+
+    text = render_result(result_of(Text(broken), 0), is_range=False)
+    vector = render_result(
+        result_of(vector_of([(("l", broken),)], [[1.0]]), 0), is_range=False, warnings=[broken]
+    )
+
+    assert json.loads(text)["data"]["result"] == [0, "a\ufffd"]
+    assert json.loads(vector)["data"]["result"][0]["metric"] == {"l": "a\ufffd"}
+    assert json.loads(vector)["warnings"] == ["a\ufffd"]
+
+
 def test_a_scalar_over_a_range_is_a_series_without_labels():
     body = render_result(result_of(Scalar(np.array([1.0, 2.0])), 0, 1000), is_range=True)
 
