@@ -17,24 +17,14 @@ STRING = "string"
 NUMBER = "number"
 DURATION = "duration"
 
-AGGREGATOR_KINDS = frozenset(
-    [
-        "avg",
-        "bottomk",
-        "count",
-        "count_values",
-        "group",
-        "max",
-        "min",
-        "quantile",
-        "stddev",
-        "stdvar",
-        "sum",
-        "topk",
-        "limitk",
-        "limit_ratio",
-    ]
-)
+_AGGREGATORS = """
+    avg bottomk count count_values group limit_ratio limitk max min quantile stddev stdvar sum topk
+"""
+_CLAUSE_WORDS = """
+    anchored bool by fill fill_left fill_right group_left group_right ignoring offset on smoothed
+    without
+"""
+AGGREGATOR_KINDS = frozenset(_AGGREGATORS.split())
 COMPARISONS = frozenset(("==", "!=", ">", "<", ">=", "<="))
 SET_OPERATORS = frozenset(("and", "or", "unless"))
 MATCH_OPERATORS = frozenset(("=", "!=", "=~", "!~"))
@@ -54,23 +44,7 @@ SIGN_PRECEDENCE = 5
 POWER = "^"
 
 _OPERATORS = frozenset(PRECEDENCE) | {"=~", "!~", "@"}
-_CLAUSES = frozenset(
-    [
-        "bool",
-        "by",
-        "group_left",
-        "group_right",
-        "fill",
-        "fill_left",
-        "fill_right",
-        "ignoring",
-        "offset",
-        "smoothed",
-        "anchored",
-        "on",
-        "without",
-    ]
-)
+_CLAUSES = frozenset(_CLAUSE_WORDS.split())
 FILLS = frozenset(("fill", "fill_left", "fill_right"))
 
 KEYWORDS = {
