@@ -1,9 +1,18 @@
 """The only room that knows SQL: pool, migrations, catalogue tables, the sample engines.
 
+Who needs storage calls `opening.open_storage`, and sees `protocol` only.
+
 - `protocol`: what an engine and a catalogue offer; `memory` is the one for tests and scripts.
-- `pool`, `migrate`: connections, and the numbered SQL files of `migrations/`.
-- `catalogue`: metric definitions and series.
-- `columnar`: samples in packed columns on any PostgreSQL from 14 on.
+- `opening`: puts pool, catalogue and engine together as the settings want it.
+- `pool`, `watchdog`, `faults`: connections that heal, never wait for ever, and fail in our words.
+- `migrate`: the numbered SQL files of `migrations/`.
+- `embedded`, `launch`: a PostgreSQL of our own, from the wheel.
+- `catalogue`: metric definitions and series. Behind it `catalogue_registry` (label sets to ids),
+  `catalogue_selection` (matchers to series), `catalogue_labels` (names and values),
+  `catalogue_metrics` (metadata, counts), `catalogue_version` (what makes memory exact),
+  `metric_names`, `fingerprints`, `texts`.
+- `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
+  (packing), `columnar_frame` (ordering), `columnar_partitions`.
 """
 
 from __future__ import annotations

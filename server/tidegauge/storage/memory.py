@@ -269,11 +269,21 @@ class MemoryStorage:
 
     def _matching(self, matchers: Sequence[Matcher], budget: ReadBudget) -> Iterator[_Series]:
         self._check_deadline(budget)
+        count = 0
         for position, series in enumerate(self._candidates(matchers)):
             if position % _SERIES_PER_CHECK == _SERIES_PER_CHECK - 1:
                 self._check_deadline(budget)
-            if all(one.matches(find_label(series.labels, one.name)) for one in matchers):
-                yield series
+            if not all(one.matches(find_label(series.labels, one.name)) for one in matchers):
+                continue
+            count += 1
+            if count > budget.max_series:
+                raise LimitExceeded(
+                    "series",
+                    reached=count,
+                    allowed=budget.max_series,
+                    setting="TIDEGAUGE_QUERY_MAX_SERIES",
+                )
+            yield series
 
     def _candidates(self, matchers: Sequence[Matcher]) -> Iterator[_Series]:
         for matcher in matchers:

@@ -176,11 +176,11 @@ class Pool:
         return connection
 
     def _release(self, connection: Connection) -> bool:
+        settled = _is_settled(connection)
         cut = self._watchdog.release(connection)
-        healthy = not cut and _is_settled(connection)
         with self._lock:
             self._in_use -= 1
-            keep = healthy and not self._closed
+            keep = settled and not cut and not self._closed
             if keep:
                 self._idle.append(connection)
         if not keep:

@@ -51,10 +51,12 @@ class ReadBudget:
         max_samples: more raises LimitExceeded.
         deadline_s: on the monotonic clock (time.monotonic()); past it the statement is
             cancelled in the database and DeadlineExceeded raised.
+        max_series: more raises LimitExceeded, before their labels are held.
     """
 
     max_samples: int
     deadline_s: float
+    max_series: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
