@@ -103,10 +103,12 @@ def test_count_values_spells_numbers_like_go(asker):
     assert ask.instant('count_values("v", x)') == {"{v=0.5}": 2, "{v=100000000000000000000}": 1}
     assert ask.range('count_values("v", x)', 60, 60, 60) == {"{v=1}": [2], "{v=NaN}": [1]}
     assert ask.instant('count_values without (i) ("i", x)') == {"{}": 3}
+    zeros = asker({'x{i="1"}': [0.0], 'x{i="2"}': [-0.0], 'x{i="3"}': [NAN], 'x{i="4"}': [-NAN]})
+    assert zeros.instant('count_values("v", x)') == {"{v=0}": 1, "{v=-0}": 1, "{v=NaN}": 2}
 
 
 def test_count_values_of_too_many_points_is_refused(asker):
-    ask = asker({'x{i="1"}': [1], 'x{i="2"}': [2]}, max_count_values_points=3)
+    ask = asker({'x{i="1"}': [1, 2]}, max_points=3)
 
     with pytest.raises(QueryFailed, match="count_values needs 4 points"):
         ask.range('count_values("v", x)', 0, 60, 60)

@@ -117,9 +117,9 @@ def test_subquery_in_a_range_query_has_a_window_for_each_step(asker):
 
 
 def test_subquery_with_too_many_steps_is_refused(asker):
-    ask = asker({}, max_subquery_steps=10)
+    ask = asker({}, max_points=10)
 
-    with pytest.raises(QueryFailed, match="subquery needs 60 steps, at most 10"):
+    with pytest.raises(QueryFailed, match="subquery needs 60 points"):
         ask.instant("sum_over_time(vector(1)[1m:1s])", 0)
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from tidegauge.errors import DeadlineExceeded
+from tidegauge.errors import DeadlineExceeded, QueryFailed
 
 EXPRESSIONS = [
     "x", "x offset 90s", "x @ 300", "x @ end() offset 1m", "-x", "x > 2", "2 < bool x", "x ^ 2 % 3",
@@ -117,3 +117,26 @@ def test_the_tree_is_not_changed(asker):
     ask.engine.evaluate(expr, reader=ask.reader, start_ms=0, end_ms=60_000, step_ms=60_000)
 
     assert expr == parse(text)
+
+
+def test_vectors_of_too_many_points_are_refused_before_they_are_made(asker):
+    ask = asker({'x{i="1"}': [1], 'x{i="2"}': [2]}, max_points=7)
+
+    for text in ("x", "rate(x[5m])", "x @ 0", "sum_over_time(vector(1)[10m:1m])"):
+        with pytest.raises(QueryFailed, match=r"points .* at most 7 are allowed"):
+            ask.range(text, 0, 180, 60)
+
+
+def test_results_are_laid_out_row_by_row(asker):
+    ask = asker({'x{i="1"}': [1], 'x{i="2"}': [2]})
+
+    for text in ("x @ 0", "scalar(x @ 0)", "sum by (i) (x @ 0)"):
+        assert ask.result(text, 0, 180, 60).value.values.flags.c_contiguous
+
+
+def test_only_what_is_selected_twice_is_kept(asker):
+    ask = asker({'x{i="1"}': [1]})
+
+    ask.range('sum(x) + count(x) + max(x{i="1"})', 0, 60, 60)
+
+    assert len(ask.reader.asked) == 2

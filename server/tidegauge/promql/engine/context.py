@@ -11,6 +11,7 @@ import numpy as np
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql import nodes
+from tidegauge.promql.engine.errors import TooManyPoints
 from tidegauge.promql.engine.notes import Notes
 from tidegauge.promql.engine.options import EngineOptions
 from tidegauge.promql.reader import Reader, SelectHints
@@ -48,6 +49,7 @@ class Query:
         lookback_ms: the lookback of this query.
         check: raises when the deadline is over.
         notes: where annotations go.
+        repeated: the matchers of selectors that stand more than once in the query.
     Attributes:
         samples_read: how many samples the reader gave.
     """
@@ -60,11 +62,12 @@ class Query:
         lookback_ms: int,
         check: Callable[[], None],
         notes: Notes,
+        repeated: frozenset[tuple[Matcher, ...]],
     ) -> None:
         self.options, self.lookback_ms = options, lookback_ms
         self.check, self.notes = check, notes
         self.samples_read = 0
-        self._reader = reader
+        self._reader, self._repeated = reader, repeated
         self._frames: dict[object, SeriesFrame] = {}
 
     def select(
@@ -75,9 +78,22 @@ class Query:
         frame = self._frames.get(key)
         if frame is None:
             frame = self._reader.select(matchers, start_ms, end_ms, hints)
-            self._frames[key] = frame
             self.samples_read += len(frame.times_ms)
+            if key[0] in self._repeated:  # anything else would only take memory
+                self._frames[key] = frame
         return frame
+
+    def require_points(self, what: str, series: int, steps: int) -> None:
+        """Return if a vector of this size may be made.
+
+        Args:
+            what: what would have it, for the message.
+        Raises:
+            TooManyPoints: it may not.
+        """
+        allowed = self.options.max_points
+        if series * steps > allowed:
+            raise TooManyPoints(what, series=series, steps=steps, allowed=allowed)
 
 
 class Evaluation(Protocol):

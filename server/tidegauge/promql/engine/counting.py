@@ -32,15 +32,12 @@ def count_values(query: Query, expr: nodes.Aggregate, vector: Vector) -> Vector:
         return empty_vector(steps)
     without_label = [drop_labels(labels, frozenset({label})) for labels in vector.labels]
     groups = group_series(without_label, expr.grouping, expr.without)
-    distinct, codes = np.unique(vector.values[series, step], return_inverse=True)
+    # By their bits, so that 0 and -0 are two values.
+    bits, codes = np.unique(vector.values[series, step].view(np.int64), return_inverse=True)
+    distinct = bits.view(np.float64)
     pairs, rows = np.unique(groups.ids[series] * len(distinct) + codes, return_inverse=True)
-    points, allowed = len(pairs) * steps, query.options.max_count_values_points
-    if points > allowed:
-        raise EvaluationFailed(
-            f"count_values needs {points} points ({len(pairs)} different values at {steps} steps),"
-            f" at most {allowed} are allowed; round the values first"
-        )
-    counts = np.bincount(rows * steps + step, minlength=points).reshape(-1, steps)
+    query.require_points("count_values", len(pairs), steps)
+    counts = np.bincount(rows * steps + step, minlength=len(pairs) * steps).reshape(-1, steps)
     spelled = [format_go_f(value) for value in distinct.tolist()]
     labelled = not (expr.without and label in expr.grouping)
     labels: list[Labels] = []
@@ -51,7 +48,8 @@ def count_values(query: Query, expr: nodes.Aggregate, vector: Vector) -> Vector:
 
 
 def _sum_equal(vector: Vector) -> Vector:
-    """Return the vector with counts of equal labels added: zeros that differ only in sign."""
+    """Return the vector with counts of equal labels added: NaN has many bit patterns, and
+    `without` may name the label itself."""
     if len(set(vector.labels)) == len(vector.labels):
         return vector
     groups: dict[Labels, int] = {}

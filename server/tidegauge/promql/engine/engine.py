@@ -22,7 +22,7 @@ from tidegauge.promql.engine.vectors import (
     without_absent,
 )
 from tidegauge.promql.reader import Reader
-from tidegauge.promql.value import Matrix, Result, Value, Vector
+from tidegauge.promql.value import Matrix, Result, Scalar, Value, Vector
 
 
 class Engine:
@@ -63,17 +63,18 @@ class Engine:
             EvaluationFailed: these data or parameters allow no answer.
             BadDuration: a duration expression has no usable value.
         """
-        query = Query(
-            self._options,
-            reader=reader,
-            lookback_ms=lookback_ms or self._options.lookback_ms,
-            check=check,
-            notes=Notes(text),
-        )
         steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
         grid = Grid(start_ms + step_ms * np.arange(steps, dtype=np.int64), step_ms)
         try:
             prepared = prepare(expr, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+            query = Query(
+                self._options,
+                reader=reader,
+                lookback_ms=lookback_ms or self._options.lookback_ms,
+                check=check,
+                notes=Notes(text),
+                repeated=prepared.repeated,
+            )
             evaluator = Evaluator(query, prepared)
             with np.errstate(all="ignore"):
                 value = _answer(evaluator, prepared.expr, grid)
@@ -94,6 +95,8 @@ def _answer(evaluator: Evaluator, expr: nodes.Expr, grid: Grid) -> Value:
     value = evaluator.evaluate(top, grid)
     if isinstance(value, Vector):
         return _finish(evaluator, value, sort=grid.step_ms > 0)
+    if isinstance(value, Scalar):
+        return Scalar(np.ascontiguousarray(value.values))
     return value
 
 
@@ -104,7 +107,14 @@ def _finish(evaluator: Evaluator, vector: Vector, *, sort: bool) -> Vector:
     if not sort:
         return finished
     order = sorted(range(len(finished.labels)), key=finished.labels.__getitem__)
-    return take_rows(finished, np.array(order, np.int64))
+    ordered = take_rows(finished, np.array(order, np.int64))
+    # Rows picked from a view need not lie one after another.
+    return Vector(
+        ordered.labels,
+        np.ascontiguousarray(ordered.values),
+        np.ascontiguousarray(ordered.present),
+        ordered.drop_name,
+    )
 
 
 def _whole_range(

@@ -20,6 +20,16 @@ class ManyMatches(EvaluationFailed):
     """A sample of a vector operation finds more partners than the matching allows."""
 
 
+class TooManyPoints(EvaluationFailed):
+    """A vector on the way would have more points than memory is meant to hold."""
+
+    def __init__(self, what: str, *, series: int, steps: int, allowed: int) -> None:
+        super().__init__(
+            f"{what} needs {series * steps} points ({series} series at {steps} steps), at most "
+            f"{allowed} are allowed; select fewer series, a shorter range or a longer step"
+        )
+
+
 class NestedTooDeeply(EvaluationFailed):
     """The expression has more levels than can be evaluated."""
 

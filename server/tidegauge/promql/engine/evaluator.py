@@ -34,7 +34,7 @@ class Evaluator:
         """Return the value of an expression at every step; what is fixed is evaluated once."""
         self.query.check()
         if grid.count > 1 and id(expr) in self._fixed:
-            return _repeat(self._evaluate(expr, grid.first()), grid.count)
+            return self._repeat(self._evaluate(expr, grid.first()), grid.count)
         return self._evaluate(expr, grid)
 
     def vector(self, expr: nodes.Expr, grid: Grid) -> Vector:
@@ -109,13 +109,13 @@ class Evaluator:
         assert isinstance(right, Scalar)
         return Scalar(combine_numbers(expr.op, left.values, right.values))
 
-
-def _repeat(value: Value, steps: int) -> Value:
-    """Return the value of one step for all steps; the arrays are views, never written to."""
-    if isinstance(value, Scalar):
-        return Scalar(np.broadcast_to(value.values, (steps,)))
-    if isinstance(value, Vector):
-        shape = (len(value.labels), steps)
-        values, present = (np.broadcast_to(a, shape) for a in (value.values, value.present))
-        return Vector(value.labels, values, present, value.drop_name)
-    return value
+    def _repeat(self, value: Value, steps: int) -> Value:
+        """Return the value of one step for all steps; the arrays are views, never written to."""
+        if isinstance(value, Scalar):
+            return Scalar(np.broadcast_to(value.values, (steps,)))
+        if isinstance(value, Vector):
+            self.query.require_points("expression", len(value.labels), steps)
+            shape = (len(value.labels), steps)
+            values, present = (np.broadcast_to(a, shape) for a in (value.values, value.present))
+            return Vector(value.labels, values, present, value.drop_name)
+        return value

@@ -14,12 +14,11 @@ class EngineOptions:
         subquery_step_ms: the step of a subquery that names none.
         delayed_name_removal: carry metric names to the very end of the query and drop them
             there (a feature flag of Prometheus), instead of dropping them at each function.
-        max_subquery_steps: how many steps a subquery may have in all.
-        max_count_values_points: how many points (series times steps) count_values may give.
+        max_points: how many points (series times steps) a vector may have at any place of the
+            tree; a subquery's steps count too.
     """
 
     lookback_ms: int = 300_000
     subquery_step_ms: int = 60_000
     delayed_name_removal: bool = False
-    max_subquery_steps: int = 5_000_000
-    max_count_values_points: int = 50_000_000
+    max_points: int = 50_000_000

@@ -8,8 +8,10 @@ Source: promql.md §6 (INVARIANT); Prometheus `PreprocessExpr`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, replace
 
+from tidegauge.model.matchers import Matcher
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import unwrap
 from tidegauge.promql.engine.durations import resolve_duration_ns
@@ -30,10 +32,12 @@ class Prepared:
     Args:
         expr: the tree.
         fixed: the ids (`id(node)`) of its nodes that have one value for all steps.
+        repeated: the matchers of selectors that stand in it more than once.
     """
 
     expr: Expr
-    fixed: set[int] = field(default_factory=set)
+    fixed: frozenset[int]
+    repeated: frozenset[tuple[Matcher, ...]]
 
 
 def prepare(expr: Expr, *, start_ms: int, end_ms: int, step_ms: int) -> Prepared:
@@ -44,13 +48,15 @@ def prepare(expr: Expr, *, start_ms: int, end_ms: int, step_ms: int) -> Prepared
     """
     preparer = _Preparer(start_ms, end_ms, step_ms)
     prepared, _ = preparer.visit(expr)
-    return Prepared(prepared, preparer.fixed)
+    repeated = {matchers for matchers, count in preparer.selected.items() if count > 1}
+    return Prepared(prepared, frozenset(preparer.fixed), frozenset(repeated))
 
 
 class _Preparer:
     def __init__(self, start_ms: int, end_ms: int, step_ms: int) -> None:
         self._start_ms, self._end_ms, self._step_ms = start_ms, end_ms, step_ms
         self.fixed: set[int] = set()
+        self.selected: Counter[tuple[Matcher, ...]] = Counter()
 
     def visit(self, expr: Expr) -> tuple[Expr, bool]:
         """Return the tree made ready, and whether it is the same at every step."""
@@ -93,6 +99,7 @@ class _Preparer:
         return left, left_fixed
 
     def _selector(self, expr: nodes.VectorSelector) -> nodes.VectorSelector:
+        self.selected[expr.matchers] += 1
         return replace(expr, shift=self._shift(expr.shift))
 
     def _matrix(self, expr: nodes.MatrixSelector) -> tuple[Expr, bool]:

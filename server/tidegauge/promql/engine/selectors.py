@@ -10,7 +10,6 @@ from tidegauge.model.frame import SeriesFrame
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid
 from tidegauge.promql.engine.durations import whole_ms
-from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.vectors import make_vector
 from tidegauge.promql.kernels.extended import extend_window, smooth_instant
 from tidegauge.promql.kernels.instant import select_instant
@@ -51,6 +50,7 @@ def select_vector(
     first_ms = int(ends_ms[0]) - query.lookback_ms + 1
     hints = SelectHints(step_ms=grid.step_ms)
     frame = query.select(selector.matchers, first_ms, int(ends_ms[-1]), hints)
+    query.require_points("selector", len(frame.labels), grid.count)
     values, present, times_ms = select_instant(frame, ends_ms, query.lookback_ms)
     return make_vector(frame.labels, values, present), times_ms
 
@@ -63,6 +63,7 @@ def select_smoothed(evaluation: Evaluation, selector: nodes.VectorSelector, grid
     last_ms = int(ends_ms[-1]) + query.lookback_ms
     hints = SelectHints(step_ms=grid.step_ms)
     frame = drop_stale(query.select(selector.matchers, first_ms, last_ms, hints))
+    query.require_points("selector", len(frame.labels), grid.count)
     values, present = smooth_instant(frame, ends_ms, query.lookback_ms)
     return make_vector(frame.labels, values, present)
 
@@ -94,6 +95,7 @@ def select_range(evaluation: Evaluation, expr: nodes.Expr, grid: Grid, func: str
         int(ends_ms[-1]) + after_ms,
         SelectHints(func=func, step_ms=grid.step_ms, range_ms=range_ms),
     )
+    query.require_points("range selector", len(frame.labels), grid.count)
     windows = Windows(grid.steps_ms, ends_ms, range_ms)
     return RangeVector(drop_stale(frame), windows, np.zeros(len(frame.labels), bool))
 
@@ -126,7 +128,7 @@ def subquery_grid(evaluation: Evaluation, expr: nodes.Subquery, grid: Grid) -> G
 
     Its steps are absolute multiples of the subquery's step, later than the first window's start.
     Raises:
-        EvaluationFailed: it has too many steps.
+        TooManyPoints: it has too many steps.
     Source: promql.md §6 (SUBQUERY).
     """
     options = evaluation.query.options
@@ -136,11 +138,7 @@ def subquery_grid(evaluation: Evaluation, expr: nodes.Subquery, grid: Grid) -> G
     # Every multiple later than the start; flooring makes that hold for negative times too.
     first_ms = (start_ms // step_ms + 1) * step_ms
     count = max(0, (int(ends_ms[-1]) - first_ms) // step_ms + 1)
-    if count > options.max_subquery_steps:
-        raise EvaluationFailed(
-            f"subquery needs {count} steps, at most {options.max_subquery_steps} are allowed; "
-            "use a longer step or a shorter range"
-        )
+    evaluation.query.require_points("subquery", 1, count)
     return Grid(first_ms + step_ms * np.arange(count, dtype=np.int64), step_ms)
 
 
