@@ -145,6 +145,9 @@ class Services:
             self.accepting = False
             self._stop_writer.set()
             self._stop_sampler.set()
+            if self.broker.depth() == 0:
+                # Nothing is to be drained: wakes a writer that waits for work.
+                self.broker.close()
             for thread, limit_s in zip(
                 self._threads, (self.config.http.shutdown_s, SAMPLER_STOP_S), strict=False
             ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 import time
@@ -31,13 +32,13 @@ def config(migrated_database_url: str) -> Config:
 
 
 @pytest.fixture
-def open_services(config: Config) -> Iterator[Callable[[], Services]]:
+def open_services(config: Config) -> Iterator[Callable[..., Services]]:
     """Build started services on the one database, as often as a test wants; closed at the end."""
     log = make_logger(io.BytesIO(), level="info", service="api", clock_ms=lambda: 0)
     made: list[Services] = []
 
-    def build() -> Services:
-        made.append(build_services(config, log=log))
+    def build(settings: Config = config) -> Services:
+        made.append(build_services(settings, log=log))
         return made[-1]
 
     yield build
@@ -46,7 +47,7 @@ def open_services(config: Config) -> Iterator[Callable[[], Services]]:
 
 
 @pytest.fixture
-def services(open_services: Callable[[], Services]) -> Services:
+def services(open_services: Callable[..., Services]) -> Services:
     return open_services()
 
 
@@ -104,7 +105,7 @@ def test_listings_come_from_the_catalogue(client: FlaskClient, now_ms: int) -> N
 
 
 def test_what_was_accepted_is_there_after_a_restart(
-    client: FlaskClient, services: Services, open_services: Callable[[], Services], now_ms: int
+    client: FlaskClient, services: Services, open_services: Callable[..., Services], now_ms: int
 ) -> None:
     send_points(client, 3, now_ms)
     services.close()
@@ -115,7 +116,7 @@ def test_what_was_accepted_is_there_after_a_restart(
 
 
 def test_closing_answers_every_request_under_way(
-    services: Services, open_services: Callable[[], Services], now_ms: int
+    services: Services, open_services: Callable[..., Services], now_ms: int
 ) -> None:
     app = create_app(services)
     statuses: list[tuple[int, int]] = []
@@ -173,10 +174,10 @@ def test_health_measures_the_database(client: FlaskClient) -> None:
 
 
 def test_a_database_that_is_away_is_503_and_not_ready(
-    open_services: Callable[[], Services], config: Config
+    open_services: Callable[..., Services], config: Config
 ) -> None:
-    object.__setattr__(config.database, "url", "postgresql://x@127.0.0.1:1/none?connect_timeout=1")
-    client = create_app(open_services()).test_client()
+    away = DatabaseConfig(url="postgresql://x@127.0.0.1:1/none?connect_timeout=1")
+    client = create_app(open_services(dataclasses.replace(config, database=away))).test_client()
 
     query = client.get(f"{API}/query?query=up")
     labels = client.get(f"{API}/labels")
