@@ -75,8 +75,13 @@ class Lexer:
             return fallback
         if self.data[position] != ord(")"):
             return fallback
-        before = self.data[1:position].rstrip(b" \t\r\n")
-        return len(before) + 1 if before.endswith(b")") else fallback
+        while position > 1:
+            position -= 1
+            if self.data[position] == ord(")"):
+                return position + 1
+            if self.data[position] not in b" \t\r\n":
+                break
+        return fallback
 
     def _skip_blanks(self) -> None:
         position = _end(_SPACES, self.data, self._position)
