@@ -1,6 +1,7 @@
 """PromQL: text and arrays in, arrays out. No I/O, no clock, no settings.
 
 - `lexer`, `parser`, `typecheck`, `printer`: text to syntax tree and back (`nodes` has the tree).
+- `quoting`, `durations`: strings, numbers and durations as Go and Prometheus spell them.
 - `signatures`: what functions and aggregators exist, and the types of their arguments.
 - `reader`: the small protocol through which the engine asks for samples.
 - `value`: what an evaluation gives back.
