@@ -12,7 +12,7 @@ from tidegauge.promql.engine.grouping import group_series
 from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
 from tidegauge.promql.engine.sums import close_sums, group_means, group_sums
 from tidegauge.promql.engine.vectors import make_vector
-from tidegauge.promql.kernels.reference import quantile
+from tidegauge.promql.kernels.reference import Window, avg_over_time, quantile, sum_over_time
 
 NAN, INF = math.nan, math.inf
 FLEET = {
@@ -180,8 +180,6 @@ numbers = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(
 @settings(deadline=None, max_examples=200)
 @given(st.data(), st.integers(1, 8), st.integers(1, 3), st.integers(1, 3))
 def test_sums_and_means_agree_with_one_cell_at_a_time(data, series, steps, groups):
-    from tidegauge.promql.kernels.reference import Window, avg_over_time, sum_over_time
-
     values = np.array(
         data.draw(st.lists(numbers, min_size=series * steps, max_size=series * steps))
     )

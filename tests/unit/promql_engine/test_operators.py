@@ -4,6 +4,8 @@ import math
 
 import pytest
 from tidegauge.errors import QueryFailed
+from tidegauge.promql import nodes
+from tidegauge.promql.engine import Engine
 
 SERVERS = {
     'requests{job="api",code="200"}': [100, 200],
@@ -41,9 +43,6 @@ def test_chain_of_thousands_of_terms_is_evaluated(asker):
 
 
 def test_too_deep_an_expression_is_refused_by_name(asker):
-    from tidegauge.promql import nodes
-    from tidegauge.promql.engine import Engine
-
     span = nodes.Span(0, 0)
     expr = nodes.NumberLiteral(1.0, span)
     for _ in range(5_000):
@@ -122,8 +121,8 @@ def test_duplicates_do_no_harm_where_the_other_side_is_empty(asker):
 
 
 def test_duplicates_that_are_never_there_at_once_do_no_harm(asker):
-    ask = asker({"m": [1, 1], 'd{x="a"}': [5, None], 'd{x="b"}': [None, 7]})
-    ask.engine = type(ask.engine)(type(ask.engine._options)(lookback_ms=30_000))
+    series = {"m": [1, 1], 'd{x="a"}': [5, None], 'd{x="b"}': [None, 7]}
+    ask = asker(series, lookback_ms=30_000)
 
     assert ask.range("m + on() d", 0, 60, 60) == {"{}": [6, 8]}
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from tidegauge.errors import DeadlineExceeded, QueryFailed
+from tidegauge.promql.parser import parse
 
 EXPRESSIONS = [
     "x", "x offset 90s", "x @ 300", "x @ end() offset 1m", "-x", "x > 2", "2 < bool x", "x ^ 2 % 3",
@@ -95,8 +96,6 @@ def test_deadline_is_looked_at_while_evaluating(asker):
         if calls > 3:
             raise DeadlineExceeded("too late")
 
-    from tidegauge.promql.parser import parse
-
     with pytest.raises(DeadlineExceeded):
         ask.engine.evaluate(
             parse("sum(rate(x[5m])) + sum(x) + sum(x)"),
@@ -109,8 +108,6 @@ def test_deadline_is_looked_at_while_evaluating(asker):
 
 
 def test_the_tree_is_not_changed(asker):
-    from tidegauge.promql.parser import parse
-
     text = "sum((x offset 1m)) + rate(x[step() + 1m] @ end())"
     expr = parse(text)
     ask = asker({"x": [1, 2]})

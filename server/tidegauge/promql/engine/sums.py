@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from tidegauge.promql.engine.grouping import Groups, RankWalk, is_thin
-from tidegauge.promql.kernels.reference import add_compensated
+from tidegauge.promql.kernels.reference import Window, avg_over_time, sum_over_time
 from tidegauge.promql.value import Vector
 
 # Adding -0.0 changes nothing, not even the sign of a zero.
@@ -58,10 +58,7 @@ def _sum_cells(vector: Vector, groups: Groups, sums: np.ndarray) -> None:
             try:
                 sums[group, step] = math.fsum(values) if values else NEUTRAL
             except (OverflowError, ValueError):  # an infinite partial sum, or Inf - Inf
-                total = lost = 0.0
-                for value in values:
-                    total, lost = add_compensated(value, total, lost)
-                sums[group, step] = total if math.isinf(total) else total + lost
+                sums[group, step] = sum_over_time(_as_window(values))
 
 
 def close_sums(sums: np.ndarray, lost: np.ndarray) -> np.ndarray:
@@ -81,21 +78,10 @@ def group_means(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarra
     for group, step in np.argwhere(np.isinf(sums)).tolist():
         rows = groups.rows(group)
         values = vector.values[rows, step][vector.present[rows, step]]
-        means[group, step] = _stepwise_mean(values.tolist())
+        means[group, step] = avg_over_time(_as_window(values.tolist()))
     return means
 
 
-def _stepwise_mean(values: list[float]) -> float:
-    total, lost, mean = values[0], 0.0, 0.0
-    stepwise = False
-    for count, value in enumerate(values[1:], start=2):
-        if not stepwise:
-            raised, raised_lost = add_compensated(value, total, lost)
-            if not math.isinf(raised):
-                total, lost = raised, raised_lost
-                continue
-            stepwise = True
-            mean, lost = total / (count - 1), lost / (count - 1)
-        keep = (count - 1) / count
-        mean, lost = add_compensated(value / count, keep * mean, keep * lost)
-    return mean + lost if stepwise else total / len(values) + lost / len(values)
+def _as_window(values: list[float]) -> Window:
+    """Return the samples of a cell as the references for windows want them; they have no time."""
+    return Window([], values, 0, 0, 0, ())
