@@ -104,6 +104,16 @@ def test_too_many_samples_name_the_setting(storage):
     assert (caught.value.reached, caught.value.allowed) == (2, 1)
 
 
+def test_too_many_series_name_the_setting(storage):
+    storage.register_series([UP, UP_B])
+    tight = ReadBudget(max_samples=1, deadline_s=1.0, max_series=1)
+
+    with pytest.raises(LimitExceeded, match="TIDEGAUGE_QUERY_MAX_SERIES"):
+        storage.select(named("up"), 0, 100, tight)
+    with pytest.raises(LimitExceeded, match="TIDEGAUGE_QUERY_MAX_SERIES"):
+        storage.list_series([], None, None, limit=0, budget=tight)
+
+
 def test_a_past_deadline_is_refused(storage):
     late = ReadBudget(max_samples=1, deadline_s=0.0)
 
