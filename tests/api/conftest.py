@@ -61,8 +61,8 @@ def database() -> Database:
 
 
 @pytest.fixture
-def services(config: Config, database: Database, log_stream: io.BytesIO) -> Iterator[Services]:
-    """The services, started, at a time that stands still."""
+def idle_services(config: Config, database: Database, log_stream: io.BytesIO) -> Services:
+    """The services at a time that stands still, not started."""
     numbers = itertools.count(1)
     log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: NOW_MS)
     tools = Tools(
@@ -72,10 +72,15 @@ def services(config: Config, database: Database, log_stream: io.BytesIO) -> Iter
         new_id=lambda: f"id-{next(numbers)}",
     )
     parts = StorageParts(engine=database.storage, catalogue=database.storage, ping=database.ping)
-    made = assemble(config, storage=parts, tools=tools, meters=Meters())
-    made.start()
-    yield made
-    made.close()
+    return assemble(config, storage=parts, tools=tools, meters=Meters())
+
+
+@pytest.fixture
+def services(idle_services: Services) -> Iterator[Services]:
+    """The services, started."""
+    idle_services.start()
+    yield idle_services
+    idle_services.close()
 
 
 @pytest.fixture

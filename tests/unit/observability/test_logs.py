@@ -7,7 +7,7 @@ import logging
 
 import orjson
 import structlog
-from tidegauge.observability.logs import StdlibHandler, make_logger
+from tidegauge.observability.logs import StdlibHandler, adopt_module_loggers, make_logger
 
 CLOCK_MS = 1_700_000_000_123
 
@@ -64,3 +64,24 @@ def test_records_of_standard_logging_become_json_with_their_traceback() -> None:
     assert line["level"] == "error"
     assert line["logger"] == "gunicorn.error"
     assert "ValueError: odd" in str(line["exception"])
+
+
+def test_what_modules_log_goes_to_the_adopted_logger() -> None:
+    stream = io.BytesIO()
+    module_log = structlog.get_logger("tidegauge.somewhere")
+    adopt_module_loggers(
+        make_logger(stream, level="info", service="api", clock_ms=lambda: CLOCK_MS)
+    )
+    try:
+        module_log.error("message dead-lettered", samples=3)
+        module_log.debug("not wanted")
+    finally:
+        structlog.reset_defaults()
+
+    (line,) = read_lines(stream)
+    assert (line["message"], line["level"], line["samples"]) == (
+        "message dead-lettered",
+        "error",
+        3,
+    )
+    assert line["service"] == "api"
