@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import cramjam
 
-from tidegauge.errors import Unavailable
+from tidegauge.errors import InvalidInput, Unavailable
 
 Labels = tuple[tuple[str, str], ...]
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3}
@@ -49,7 +49,8 @@ def send(address: str, fields: Iterable[bytes], *, timeout_s: float = 30) -> Non
     """Send one WriteRequest made of these fields.
 
     Raises:
-        Unavailable: no answer, or none that says the samples are stored.
+        Unavailable: no answer, or one that says to come back.
+        InvalidInput: the samples are refused for good.
     """
     place = urlsplit(address)
     body = bytes(cramjam.snappy.compress_raw(b"".join(fields)))
@@ -63,7 +64,8 @@ def send(address: str, fields: Iterable[bytes], *, timeout_s: float = 30) -> Non
     finally:
         connection.close()
     if answer.status >= 300:
-        raise Unavailable(f"{address} answered {answer.status} to samples: {said}")
+        family = Unavailable if answer.status >= 500 or answer.status == 429 else InvalidInput
+        raise family(f"{address} answered {answer.status} to samples: {said}")
 
 
 def _field(number: int, data: bytes) -> bytes:

@@ -36,9 +36,9 @@ WHERE series.fingerprint = ANY(%s::uuid[])
 """
 _ADD_METRICS = """
 INSERT INTO metric_definitions (name, created_at)
-SELECT name, %(now)s FROM json_array_elements_text(%(names)s::json) AS name
-WHERE NOT EXISTS (SELECT FROM metric_definitions AS known WHERE md5(known.name) = md5(name))
-ORDER BY name
+SELECT new.name, %(now)s FROM json_array_elements_text(%(names)s::json) AS new (name)
+WHERE NOT EXISTS (SELECT FROM metric_definitions AS known WHERE md5(known.name) = md5(new.name))
+ORDER BY new.name
 ON CONFLICT DO NOTHING
 """
 _ADD_SERIES = """

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import cramjam
 import pytest
 from tidegauge.cli.remote_write import encode_metadata, encode_series, send
-from tidegauge.errors import Unavailable
+from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
 
 from tests.support import wire
 
@@ -80,10 +80,15 @@ def test_request_is_what_the_specification_asks_for(receiver: Receiver) -> None:
     assert bytes(cramjam.snappy.decompress_raw(body)) == fields[0]
 
 
-def test_refusal_tells_status_and_text(receiver: Receiver) -> None:
-    receiver.status = 503
+@pytest.mark.parametrize(
+    ("status", "family"), [(503, Unavailable), (429, Unavailable), (400, InvalidInput)]
+)
+def test_refusal_tells_status_and_text_and_whether_to_come_back(
+    receiver: Receiver, status: int, family: type[TidegaugeError]
+) -> None:
+    receiver.status = status
 
-    with pytest.raises(Unavailable, match="answered 503 to samples: no room"):
+    with pytest.raises(family, match=f"answered {status} to samples: no room"):
         send(receiver.address, [])
 
 
