@@ -82,13 +82,16 @@ def _decode_items(body: bytes) -> list[_UsualPoint | RefusedSeries]:
 
 def _decode_item(raw: msgspec.Raw) -> _UsualPoint | RefusedSeries:
     try:
-        item = _any_decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        return RefusedSeries("bad_item", f"the item cannot be read: {exc}")
-    try:
-        return _check_item(item)
+        return _check_item(_decode_any(raw))
     except RefusedSeries as exc:
         return exc
+
+
+def _decode_any(raw: bytes | msgspec.Raw) -> Any:
+    try:
+        return _any_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise RefusedSeries("bad_item", f"the item cannot be read: {exc}") from exc
 
 
 def _check_item(item: Any) -> _UsualPoint:
@@ -218,6 +221,7 @@ class _Reader:
     def _parse(self, name: str, tags_text: bytes) -> Labels:
         try:
             tags = _tags_decoder.decode(tags_text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-            raise RefusedSeries("bad_tags", f"tags must be an object of strings: {exc}") from exc
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            # Rare: looked at again, for null or for words on what is wrong.
+            tags = _tags_decoder.decode(_check_tags(_decode_any(tags_text)))
         return check_json_labels(name, tags, max_labels=self._max_labels)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.protocol import Consumer, Delivery
 from tidegauge.errors import InvalidInput, Unavailable
@@ -25,8 +26,6 @@ from tidegauge.storage.protocol import Catalogue, SampleEngine, SeriesKey, Store
 
 RETRY_WAITS_S = (1.0, 2.0, 4.0)
 TAKE_TIMEOUT_S = 0.5
-
-_log = structlog.get_logger("tidegauge.writer")
 
 _Decoded = tuple[Delivery, SampleBatch]
 
@@ -43,6 +42,7 @@ class BatchWriter:
         meter: is told what happened.
         clock_ms: Unix ms: when series were seen.
         monotonic: seconds; measures a write.
+        log: is told of retries and of what is given up.
     """
 
     def __init__(
@@ -56,11 +56,13 @@ class BatchWriter:
         meter: IngestMeter | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self._consumer, self._catalogue, self._engine = consumer, catalogue, engine
         self._flush_points, self._linger_s = flush_points, linger_s
         self._meter = meter or SilentMeter()
         self._clock_ms, self._monotonic = clock_ms, monotonic
+        self._log = log or structlog.get_logger()
 
     def run(self, stop: threading.Event) -> None:
         """Write until told to stop; what has been taken by then is still settled."""
@@ -113,7 +115,9 @@ class BatchWriter:
                 if wait_s is None or wait(wait_s):
                     self._give_up(deliveries, exc)
                     return
-                _log.warning("storage is away, the batch waits", retry_in_s=wait_s, error=str(exc))
+                self._log.warning(
+                    "storage is away, the batch waits", retry_in_s=wait_s, error=str(exc)
+                )
                 self._meter.write_retried()
             except InvalidInput as exc:
                 self._isolate(decoded, exc, wait)
@@ -148,7 +152,9 @@ class BatchWriter:
         self._meter.batch_written(len(batches), len(stored.times_ms), self._monotonic() - started_s)
 
     def _give_up(self, deliveries: Sequence[Delivery], error: Unavailable) -> None:
-        _log.error("batch not written, storage is away", messages=len(deliveries), error=str(error))
+        self._log.error(
+            "batch not written, storage is away", messages=len(deliveries), error=str(error)
+        )
         self._meter.messages_given_up(len(deliveries))
         self._consumer.give_up(deliveries, error.message)
 
