@@ -97,6 +97,17 @@ def test_quantile_counts_nan_as_smallest_and_warns_of_odd_parameters(asker):
     ]
 
 
+def test_quantile_over_a_range_warns_of_the_worst_parameters(asker):
+    ask = asker({"x": [1, 1, 1], "q": [-2, 3, 5], "n": [5, NAN, 1], "i": [INF, NAN, 1]})
+
+    def said(text: str) -> list[str]:
+        return [note.split("got ")[1] for note in ask.notes(text, 0, 120, 60)]
+
+    assert said("quantile(scalar(q), x)") == ["5 (1:10)", "-2 (1:10)"]
+    assert said("quantile(scalar(n), x)") == ["NaN (1:10)"]
+    assert said("quantile(scalar(i), x)") == ["NaN (1:10)", "+Inf (1:10)"]
+
+
 def test_count_values_spells_numbers_like_go(asker):
     ask = asker({'x{i="1"}': [1e20, 1], 'x{i="2"}': [0.5, 1], 'x{i="3"}': [0.5, NAN]})
 

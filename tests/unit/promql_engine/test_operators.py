@@ -114,6 +114,16 @@ def test_duplicates_on_the_one_side_are_named_in_order(asker):
     )
 
 
+def test_the_fault_of_the_earliest_step_is_told(asker):
+    series = {'m{l="1"}': [1, 1], 'm{l="2"}': [1, 1], 'd{x="a"}': [1, 1], 'd{x="b"}': [None, 1]}
+    ask = asker(series, lookback_ms=30_000)
+
+    with pytest.raises(QueryFailed, match="many-to-one matching must be explicit"):
+        ask.range("m + on() d", 0, 60, 60)
+    with pytest.raises(QueryFailed, match="found duplicate series for the match group"):
+        ask.range("m + on() d", 60, 60, 60)
+
+
 def test_duplicates_do_no_harm_where_the_other_side_is_empty(asker):
     ask = asker({'d{x="b"}': [1], 'd{x="a"}': [1]})
 
@@ -178,6 +188,13 @@ def test_series_that_become_equal_at_different_steps_become_one(asker):
     ask = asker({"a": [1, 2, 3], "b": [5, 6, 7]})
 
     assert ask.range("(a > 2) * 1 or (b < 7) * 1", 0, 120, 60) == {"{}": [5, 6, 3]}
+
+
+def test_of_series_that_become_one_the_earliest_says_whether_the_name_goes(asker):
+    ask = asker({"a": [1, 2]}, delayed_name_removal=True, lookback_ms=30_000)
+
+    assert ask.range("(a > 1) or abs(a < 2)", 0, 60, 60) == {"{}": [1, 2]}
+    assert ask.range("(a < 2) or abs(a > 1)", 0, 60, 60) == {"a{}": [1, 2]}
 
 
 def test_trimming_floats_gives_an_info_and_no_result(asker):

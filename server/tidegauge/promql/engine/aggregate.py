@@ -150,12 +150,16 @@ _REDUCTIONS: dict[str, Callable[[Vector, Groups, np.ndarray], np.ndarray]] = {
 def _warn_of_quantiles(evaluation: Evaluation, expr: nodes.Aggregate, param: np.ndarray) -> None:
     assert expr.param is not None
     notes, span = evaluation.query.notes, expr.param.span
+    # Over a range only the worst parameters are named. A NaN hides all others but infinities,
+    # as it does in Go's math.Max and math.Min.
+    least = -np.inf if np.isneginf(param).any() else float(np.min(param))
+    greatest = np.inf if np.isposinf(param).any() else float(np.max(param))
     if np.isnan(param).any():
         notes.warn(invalid_quantile(np.nan), span)
-    if (param > 1).any():
-        notes.warn(invalid_quantile(float(np.nanmax(param))), span)
-    if (param < 0).any():
-        notes.warn(invalid_quantile(float(np.nanmin(param))), span)
+    if greatest > 1:
+        notes.warn(invalid_quantile(greatest), span)
+    if least < 0:
+        notes.warn(invalid_quantile(least), span)
 
 
 def _quantiles(vector: Vector, groups: Groups, q: np.ndarray) -> np.ndarray:

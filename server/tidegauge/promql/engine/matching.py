@@ -70,6 +70,18 @@ class _Side:
     vector: Vector
     ids: np.ndarray
 
+    def before(self, step: int) -> _Side:
+        vector = self.vector
+        return _Side(
+            Vector(
+                vector.labels,
+                vector.values[:, :step],
+                vector.present[:, :step],
+                vector.drop_name,
+            ),
+            self.ids,
+        )
+
 
 @dataclass(slots=True)
 class _Pairs:
@@ -118,11 +130,13 @@ class VectorOperation:
         many_vector, one_vector = (right, left) if self._swapped else (left, right)
         many = _Side(many_vector, self._signatures.ids(many_vector.labels))
         one = _Side(one_vector, self._signatures.ids(one_vector.labels))
-        self._check_one_side(one)
-        pairs = [self._pair(many, one)]
-        if filled:
-            pairs += self._fill(many, one, pairs[0])
-        return self._combine(_concatenate(pairs) if len(pairs) > 1 else pairs[0])
+        duplicate = self._find_duplicate(one)
+        if duplicate is None:
+            return self._combine(self._pairs(many, one))
+        step, fault = duplicate
+        # What is wrong at an earlier step is what the user is told of.
+        self._check_unique(self._pairs(many.before(step), one.before(step)))
+        raise fault
 
     def _both_sides_only(self, left: Vector, right: Vector) -> tuple[Vector, Vector]:
         """Leave nothing at the steps where a side is empty: there duplicates do no harm."""
@@ -132,15 +146,26 @@ class VectorOperation:
             right = Vector(right.labels, right.values, right.present & both, right.drop_name)
         return without_absent(left), without_absent(right)
 
-    def _check_one_side(self, one: _Side) -> None:
+    def _find_duplicate(self, one: _Side) -> tuple[int, ManyMatches] | None:
+        """Return the first step with two series of one signature, and the error about them."""
         counts = np.bincount(one.ids, minlength=self._signatures.count)
+        found: list[tuple[int, int, int]] = []
         for signature in np.flatnonzero(counts > 1).tolist():
             rows = np.flatnonzero(one.ids == signature)
             present = one.vector.present[rows]
             crowded = np.flatnonzero(present.sum(axis=0) > 1)
             if len(crowded):
                 first, second = rows[present[:, crowded[0]]][:2].tolist()
-                raise self._duplicate(one.vector.labels[first], one.vector.labels[second])
+                found.append((int(crowded[0]), second, first))
+        if not found:
+            return None
+        step, second, first = min(found)
+        return step, self._duplicate(one.vector.labels[first], one.vector.labels[second])
+
+    def _pairs(self, many: _Side, one: _Side) -> _Pairs:
+        pairs = self._pair(many, one)
+        filled = self._fill(many, one, pairs)
+        return _concatenate([pairs, *filled]) if filled else pairs
 
     def _duplicate(self, first: Labels, second: Labels) -> ManyMatches:
         side = "left" if self._swapped else "right"

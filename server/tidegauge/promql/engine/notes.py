@@ -5,6 +5,7 @@ Source: promql.md §6 (NOTES); Prometheus `util/annotations`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -46,7 +47,7 @@ class Raised:
         return (
             f", from buckets {format_go_g(self.least_bound)}"
             f" to {format_go_g(self.greatest_bound)},"
-            f" with a max diff of {self.greatest_diff:.2g},"
+            f" with a max diff of {_format_short(self.greatest_diff)},"
             f" over {self.samples} samples"
             f" from {_format_time(self.first_ms)} to {_format_time(self.last_ms)}"
         )
@@ -103,6 +104,10 @@ def about_metric(text: str, metric: str) -> str:
 def invalid_quantile(q: float) -> str:
     """Return the warning about a quantile outside 0 to 1."""
     return f"quantile value should be between 0 and 1, got {format_go_g(q)}"
+
+
+def _format_short(value: float) -> str:
+    return f"{value:.2g}" if math.isfinite(value) else format_go_g(value)
 
 
 def _format_time(time_ms: int) -> str:

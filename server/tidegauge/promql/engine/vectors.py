@@ -83,14 +83,18 @@ def merge_equal(vector: Vector) -> Vector:
     rows_of: dict[Labels, list[int]] = {}
     for row, labels in enumerate(vector.labels):
         rows_of.setdefault(labels, []).append(row)
+    steps = vector.present.shape[1]
+    # The flag of the sample that comes first counts for the whole series.
+    first_step = np.where(present_rows(vector), vector.present.argmax(axis=1), steps)
     merged = take_rows(vector, np.array([rows[0] for rows in rows_of.values()]))
     for index, rows in enumerate(rows_of.values()):
+        if len(rows) == 1:
+            continue
+        merged.drop_name[index] = vector.drop_name[rows[int(np.argmin(first_step[rows]))]]
         for row in rows[1:]:
             present = vector.present[row]
             if (merged.present[index] & present).any():
                 raise DuplicateLabelSet
-            if not merged.present[index].any():
-                merged.drop_name[index] = vector.drop_name[row]
             np.copyto(merged.values[index], vector.values[row], where=present)
             merged.present[index] |= present
     return merged
