@@ -129,7 +129,9 @@ def test_a_part_that_dies_comes_back(up: Up, part: str) -> None:
     os.kill(dead, signal.SIGKILL)
     wait_until(lambda: not parent_of(dead), timeout_s=10, what=f"{part} dies")
     wait_until(
-        lambda: up.part(part) not in (0, dead) and up.answers(),
+        lambda: (
+            up.part(part) not in (0, dead) and up.answers("/prometheus/api/v1/query?query=kept")
+        ),
         timeout_s=60,
         what=f"{part} comes back",
     )

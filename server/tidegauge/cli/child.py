@@ -44,9 +44,11 @@ class Child:
     def start(self) -> None:
         """Start it."""
         program = [sys.executable, "-P", "-m", "tidegauge", *self._arguments]
+        # When the supervisor is killed the database goes, too: there is nothing left to finish,
+        # but a port to let go of for the next start. What was acknowledged is committed.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                launch.command(program, signal_at_parent_death=signal.SIGTERM),
+                launch.command(program, signal_at_parent_death=signal.SIGKILL),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -97,8 +97,8 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
         super().run()
 
     def _after_fork(self, _arbiter: Any, _worker: Any) -> None:
-        # gunicorn's workers notice a lost arbiter, but late.
-        launch.die_with_parent(signal.SIGTERM)
+        # gunicorn's workers notice a lost arbiter, but late, and keep the port until then.
+        launch.die_with_parent(signal.SIGKILL)
 
     def _at_worker_exit(self, _arbiter: Any, _worker: Any) -> None:
         if self._close_services is not None:

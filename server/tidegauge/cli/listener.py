@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
+from typing import Any
 
 from tidegauge.errors import ConfigError
 
 _BACKLOG = 1024
+_POLL_S = 0.05
+# The kernel ends the processes of a killed predecessor, but not in the same moment.
+_PATIENCE_S = 1.0
 
 
 def open_listener(host: str, port: int) -> socket.socket:
     """Return a socket that listens there; port 0 takes any free port.
+
+    A port in use is tried for a second, for a killed predecessor may be letting go of it.
 
     Raises:
         ConfigError: the port is taken, or the address is not one of this machine.
@@ -20,15 +27,26 @@ def open_listener(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as exc:
         raise ConfigError(f"--host {host}: {exc.strerror} (TIDEGAUGE_HOST)") from exc
-    family, kind, protocol, _, address = found[0]
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return _listen(found[0])
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE or time.monotonic() > give_up_s:
+                raise ConfigError(_explain(exc, host, port)) from exc
+        time.sleep(_POLL_S)
+
+
+def _listen(place: tuple[Any, ...]) -> socket.socket:
+    family, kind, protocol, _, address = place
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except OSError as exc:
+    except OSError:
         listener.close()
-        raise ConfigError(_explain(exc, host, port)) from exc
+        raise
     return listener
 
 
