@@ -25,6 +25,7 @@ from tidegauge.storage.texts import is_storable
 SLACK_MS = 3_600_000
 
 _MOST_ITEMS_REMEMBERED = 500_000
+_FURTHEST_MS = 1 << 60
 
 _READ_NAMES = """
 SELECT name, (extract(epoch FROM max(series.last_seen)) * 1000)::bigint
@@ -63,7 +64,7 @@ class _Listed:
     def since(self, start_ms: int | None) -> list[str]:
         if start_ms is None or not len(self.items):
             return self.items
-        seen = self.last_seen_ms >= start_ms - SLACK_MS
+        seen = _seen_since(self.last_seen_ms, start_ms)
         if seen.all():
             return self.items
         return [self.items[place] for place in np.flatnonzero(seen).tolist()]
@@ -150,7 +151,7 @@ class LabelListings:
                 if start_ms is None:
                     found.update(selection.labels)
                     continue
-                seen = np.flatnonzero(selection.last_seen_ms >= start_ms - SLACK_MS)
+                seen = np.flatnonzero(_seen_since(selection.last_seen_ms, start_ms))
                 found.update(selection.labels[place] for place in seen.tolist())
         return found
 
@@ -185,6 +186,13 @@ class LabelListings:
             while total > _MOST_ITEMS_REMEMBERED or len(self._remembered) > 1000:
                 _, dropped = self._remembered.popitem(last=False)
                 total -= len(dropped.items) + 1
+
+
+def _seen_since(last_seen_ms: np.ndarray, start_ms: int) -> np.ndarray:
+    # Callers may mean "from the beginning" by any small number; int64 must hold it.
+    since_ms = min(max(start_ms - SLACK_MS, -_FURTHEST_MS), _FURTHEST_MS)
+    seen: np.ndarray = last_seen_ms >= since_ms
+    return seen
 
 
 def _read(lent: cursor, name: str | None, after: int, budget: ReadBudget) -> dict[str, int]:

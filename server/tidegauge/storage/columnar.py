@@ -28,6 +28,7 @@ SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
 AHEAD_MS = 300_000
 # The end of the year 9999, the last that the database driver can express.
 _LATEST_MS = 253_402_300_799_000
+_FURTHEST_MS = 1 << 60
 
 _COPY_BUFFER_BYTES = 1 << 20
 _DECODE_BYTES = 4 << 20
@@ -105,6 +106,8 @@ class ColumnarEngine:
         Raises:
             LimitExceeded, DeadlineExceeded, Unavailable.
         """
+        # Callers may mean "from the beginning" by any small number; int64 must hold it.
+        start_ms, end_ms = max(start_ms, -_FURTHEST_MS), min(end_ms, _FURTHEST_MS)
         with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
             selection = self._selector.resolve(lent, matchers, budget)
             if not selection.labels or start_ms > end_ms:
@@ -177,7 +180,7 @@ def _copy_out(
         "metrics": selection.metric_ids,
         "start": start_ms,
         "end": end_ms,
-        "oldest": start_ms - AHEAD_MS,
+        "oldest": min(max(start_ms - AHEAD_MS, 0), _LATEST_MS),
     }
     try:
         lent.copy_expert(lent.mogrify(_READ_ARRIVALS, asked), sink)

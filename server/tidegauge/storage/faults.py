@@ -8,8 +8,8 @@ from psycopg2 import errors as pg
 from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
 
 
-class DatabaseFault(TidegaugeError):
-    """PostgreSQL refused a statement for a reason that nobody foresaw."""
+class DatabaseFault(Unavailable):
+    """PostgreSQL refused a statement for a reason that nobody foresaw; the data is not to blame."""
 
 
 # The data itself is at fault: too long for an index, not storable as text, out of range.
