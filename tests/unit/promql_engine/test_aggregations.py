@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidegauge.errors import QueryFailed
 from tidegauge.promql.engine.aggregate import quantile_of_columns
 from tidegauge.promql.engine.grouping import group_series
-from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
+from tidegauge.promql.engine.heaps import largest_on_heap, rank_like_go
 from tidegauge.promql.engine.sums import close_sums, group_means, group_sums
 from tidegauge.promql.engine.vectors import make_vector
 from tidegauge.promql.kernels.reference import Window, avg_over_time, quantile, sum_over_time
@@ -246,7 +246,7 @@ def test_heap_keeps_the_largest_and_ranks_them(keys, wanted):
         return math.isnan(key), 0.0 if math.isnan(key) else -key
 
     best = sorted(rank(key) for key in keys)[:wanted]
-    assert [rank(keys[position]) for position in rank_heap(keys, heap)] == best
+    assert [rank(keys[position]) for position in rank_like_go(keys, heap)] == best
 
 
 @pytest.mark.parametrize("op", ["sum", "avg", "min", "max", "count", "stddev", "stdvar"])

@@ -31,11 +31,14 @@ def largest_on_heap(keys: list[float], wanted: int) -> list[int]:
     return heap
 
 
-def rank_heap(keys: list[float], heap: list[int]) -> list[int]:
-    """Return the positions on a heap from the largest key to the smallest, NaN last."""
-    if len(heap) > _INSERTION_LENGTH:
-        return sorted(heap, key=lambda position: (math.isnan(keys[position]), -keys[position]))
-    ranked = list(heap)
+def rank_like_go(keys: list[float], positions: list[int]) -> list[int]:
+    """Return the positions from the largest key to the smallest, NaN last.
+
+    Equal keys come in the order in which Go's `sort.Sort` leaves them, where that is defined.
+    """
+    if len(positions) > _INSERTION_LENGTH:
+        return sorted(positions, key=lambda position: (math.isnan(keys[position]), -keys[position]))
+    ranked = list(positions)
     for end in range(1, len(ranked)):
         at = end
         while at and _less(keys[ranked[at - 1]], keys[ranked[at]]):

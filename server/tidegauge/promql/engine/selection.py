@@ -12,7 +12,7 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.grouping import Groups
-from tidegauge.promql.engine.heaps import largest_on_heap, rank_heap
+from tidegauge.promql.engine.heaps import largest_on_heap, rank_like_go
 from tidegauge.promql.engine.sampling import sampling_offset
 from tidegauge.promql.engine.vectors import empty_vector, take_rows, without_absent
 from tidegauge.promql.value import Vector
@@ -84,7 +84,7 @@ def _rank_single_step(vector: Vector, groups: Groups, keys: np.ndarray, wanted: 
         rows = groups.rows(group)
         rows = rows[vector.present[rows, 0]]
         own = keys[rows, 0].tolist()
-        ranking.append(rows[rank_heap(own, largest_on_heap(own, wanted))])
+        ranking.append(rows[rank_like_go(own, largest_on_heap(own, wanted))])
     return np.concatenate(ranking) if ranking else np.zeros(0, np.int64)
 
 

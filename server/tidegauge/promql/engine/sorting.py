@@ -10,6 +10,7 @@ import numpy as np
 from tidegauge.model.labels import Labels, find_label
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid, text_argument
+from tidegauge.promql.engine.heaps import rank_like_go
 from tidegauge.promql.engine.vectors import take_rows, without_absent
 from tidegauge.promql.value import Vector
 
@@ -36,7 +37,8 @@ def evaluate_sort(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vecto
         )
         return take_rows(shown, np.array(rows, np.int64))
     values = shown.values[:, 0]
-    return take_rows(shown, np.argsort(-values if descending else values, kind="stable"))
+    keys = (values if descending else -values).tolist()
+    return take_rows(shown, np.array(rank_like_go(keys, list(range(len(keys)))), np.int64))
 
 
 def _compare_labels(names: list[str], left: Labels, right: Labels) -> int:
