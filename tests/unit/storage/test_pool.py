@@ -1,0 +1,197 @@
+"""The pool: bounded, patient for so long, and whole again after any failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg2
+import pytest
+from tidegauge.errors import DeadlineExceeded, InvalidInput, Unavailable
+from tidegauge.storage.faults import DatabaseFault
+from tidegauge.storage.pool import Pool
+
+MakePool = Callable[..., Pool]
+
+
+@pytest.fixture
+def make_pool(database_url: str) -> Iterator[MakePool]:
+    made: list[Pool] = []
+
+    def make(**settings: int) -> Pool:
+        given = {"size": 2, "connect_timeout_s": 5, "statement_timeout_s": 30} | settings
+        made.append(Pool(database_url, **given, application_name="pool-test"))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def ask(pool: Pool, statement: str = "SELECT 1", deadline_s: float | None = None) -> object:
+    with pool.transaction(deadline_s=deadline_s) as lent:
+        lent.execute(statement)
+        row = lent.fetchone()
+        return row[0] if row else None
+
+
+def test_a_connection_is_used_again(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    backends = {ask(pool, "SELECT pg_backend_pid()") for _ in range(5)}
+
+    assert len(backends) == 1
+    assert ask(pool, "SHOW application_name") == "pool-test"
+    assert ask(pool, "SHOW TimeZone") == "UTC"
+
+
+def test_a_transaction_is_committed_or_rolled_back_whole(make_pool: MakePool) -> None:
+    pool = make_pool()
+    with pool.transaction() as lent:
+        lent.execute("CREATE TABLE t (a int)")
+
+    def fail_halfway() -> None:
+        with pool.transaction() as lent:
+            lent.execute("INSERT INTO t VALUES (1)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
+    assert ask(pool, "SELECT count(*) FROM t") == 0
+    assert pool.in_use == 0
+
+
+def test_a_full_pool_is_told_after_a_while(make_pool: MakePool) -> None:
+    pool = make_pool(size=2, connect_timeout_s=0)
+    with pool.transaction(), pool.transaction():
+        assert pool.in_use == 2
+        with pytest.raises(Unavailable, match="TIDEGAUGE_DB_POOL_SIZE"):
+            ask(pool)
+
+    assert ask(pool) == 1
+
+
+def test_a_waiting_caller_gets_the_next_free_connection(make_pool: MakePool) -> None:
+    pool = make_pool(size=1)
+    answers: list[object] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(pool))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert answers == [1] * 8
+
+
+def test_a_deadline_cancels_the_statement_in_the_database(
+    make_pool: MakePool, database_url: str
+) -> None:
+    pool = make_pool()
+
+    with pytest.raises(DeadlineExceeded):
+        ask(pool, "SELECT pg_sleep(60)", deadline_s=time.monotonic() + 0.05)
+
+    assert pool.in_use == 0
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(6%' AND state = 'active'"
+    )
+    assert ask(pool, running) == 1  # this question itself
+
+
+def test_a_deadline_that_has_passed_asks_nothing(make_pool: MakePool) -> None:
+    with pytest.raises(DeadlineExceeded):
+        ask(make_pool(), deadline_s=time.monotonic() - 1)
+
+
+def test_a_statement_without_deadline_has_a_limit_too(make_pool: MakePool) -> None:
+    pool = make_pool(statement_timeout_s=1)
+
+    with pytest.raises(Unavailable, match="too long"):
+        ask(pool, "SELECT pg_sleep(60)")
+
+
+def test_connections_that_the_server_closed_are_replaced(
+    make_pool: MakePool, database_url: str
+) -> None:
+    pool = make_pool()
+    before = ask(pool, "SELECT pg_backend_pid()")
+    other = psycopg2.connect(database_url)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
+        assert cursor.fetchone() == (True,)
+    other.close()
+
+    assert ask(pool, "SELECT pg_backend_pid()") != before
+
+
+def test_a_connection_lost_in_a_transaction_is_told_and_replaced(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    with pytest.raises(Unavailable):
+        ask(pool, "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    assert (ask(pool), pool.in_use) == (1, 0)
+
+
+def test_a_server_that_does_not_react_at_all_is_hung_up_on(make_pool: MakePool) -> None:
+    pool = make_pool()
+    backend = ask(pool, "SELECT pg_backend_pid()")
+    assert isinstance(backend, int)
+    try:
+        os.kill(backend, signal.SIGSTOP)
+        with pytest.raises(DeadlineExceeded, match="react"):
+            ask(pool, deadline_s=time.monotonic() + 0.05)
+        assert ask(pool) == 1
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+def test_a_database_that_is_away_is_told_and_used_when_it_is_there(database_url: str) -> None:
+    pool = Pool(
+        "postgresql://nobody@127.0.0.1:1/nothing",
+        size=1,
+        connect_timeout_s=1,
+        statement_timeout_s=5,
+    )
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            ask(pool)
+
+    assert pool.in_use == 0
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "family"),
+    [
+        ("SELECT 1/0", InvalidInput),
+        ("SELECT 'x'::uuid", InvalidInput),
+        ("SELECT * FROM nothing_of_this_name", Unavailable),
+        ("SELECT nonsense(", DatabaseFault),
+        ("DO $$ BEGIN RAISE disk_full; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE deadlock_detected; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE read_only_sql_transaction; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE program_limit_exceeded; END $$", InvalidInput),
+    ],
+)
+def test_faults_come_as_the_families_that_others_know(
+    make_pool: MakePool, statement: str, family: type[Exception]
+) -> None:
+    pool = make_pool()
+
+    with pytest.raises(family):
+        ask(pool, statement)
+
+    assert ask(pool) == 1
+
+
+def test_a_closed_pool_lends_nothing(make_pool: MakePool) -> None:
+    pool = make_pool()
+    with pool.transaction():
+        pool.close()
+
+    with pytest.raises(Unavailable, match="closed"):
+        ask(pool)
