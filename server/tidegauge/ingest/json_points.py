@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from tidegauge.errors import InvalidInput
+from tidegauge.errors import InvalidInput, PayloadTooLarge
 from tidegauge.ingest.admission import Incoming
 from tidegauge.ingest.errors import RefusedSeries, Rejection
 from tidegauge.ingest.label_rules import check_json_labels, shown
@@ -31,6 +31,9 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 _KNOWN_FIELDS = frozenset({"name", "value", "tags", "timestamp"})
 # Times are compared with now afterwards; this only keeps them within int64.
 _TIME_BOUND_MS = 2**53
+# What an item may cost in memory is far more than its bytes when it is wrong, and two bytes long.
+_MAX_BAD_POINTS = 100_000
+_MAX_COMMAS = 2_000_000
 
 
 class _UsualPoint(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -71,13 +74,27 @@ def _decode_usual(body: bytes) -> list[_UsualPoint]:
 
 
 def _decode_items(body: bytes) -> list[_UsualPoint | RefusedSeries]:
+    if body.count(b",") > _MAX_COMMAS:
+        raise PayloadTooLarge(
+            f"the body may hold more than {_MAX_COMMAS} values; send smaller requests"
+        )
     try:
         items = _list_decoder.decode(body)
     except msgspec.ValidationError as exc:
         raise InvalidInput(f"the body must be a list of points: {exc}") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidInput(f"the body is not JSON: {exc}") from exc
-    return [_decode_item(item) for item in items]
+    points: list[_UsualPoint | RefusedSeries] = []
+    bad = 0
+    for item in items:
+        points.append(_decode_item(item))
+        bad += isinstance(points[-1], RefusedSeries)
+        if bad > _MAX_BAD_POINTS:
+            raise InvalidInput(
+                f"more than {_MAX_BAD_POINTS} points are wrong, and none was stored; "
+                f"the first: {next(one for one in points if isinstance(one, RefusedSeries))}"
+            )
+    return points
 
 
 def _decode_item(raw: msgspec.Raw) -> _UsualPoint | RefusedSeries:

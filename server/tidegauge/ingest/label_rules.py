@@ -34,7 +34,7 @@ def check_wire_labels(
     if len(pairs) > max_labels:
         raise RefusedSeries(
             "too_many_labels",
-            f"series {_name_of(pairs)} has {len(pairs)} labels, the limit is {max_labels} "
+            f"series {_name_of(pairs)} has more labels than the limit of {max_labels} "
             "(TIDEGAUGE_LABELS_PER_SERIES)",
         )
     found: dict[str, str] = {}

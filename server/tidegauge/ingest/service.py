@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from tidegauge.broker.protocol import Message, Publisher
 from tidegauge.config import IngestConfig
 from tidegauge.ingest.admission import Admission, Incoming
@@ -144,6 +146,9 @@ class IngestService:
             columns.values,
             metadata=tuple(said for said in columns.metadata if said.name),
         )
+        if not columns.labels:
+            return incoming
+        counts = np.bincount(columns.positions, minlength=len(columns.ids)).tolist()
         for position, raw in columns.labels.items():
             try:
                 incoming.labels[position] = check_wire_labels(
@@ -153,8 +158,9 @@ class IngestService:
                 )
                 incoming.forms[position] = columns.keys[position]
             except RefusedSeries as exc:
-                count = int((columns.positions == position).sum())
-                incoming.refused[position] = Rejection(position, exc.code, exc.message, count)
+                incoming.refused[position] = Rejection(
+                    position, exc.code, exc.message, samples=counts[position]
+                )
         return incoming
 
     def _finish_remote_write(

@@ -6,10 +6,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tidegauge.errors import PayloadTooLarge
 from tidegauge.model.batch import MetricMetadata
+
+# More than any sender puts in one request; a field of two bytes costs memory a hundredfold.
+MAX_SERIES = 100_000
 
 # The labels of one series as they came: names and values in bytes, in the order of the wire.
 RawLabels = tuple[tuple[bytes, bytes], ...]
+
+
+def too_many_series() -> PayloadTooLarge:
+    """Return the error for a request over MAX_SERIES."""
+    return PayloadTooLarge(
+        f"the request holds more than {MAX_SERIES} series; send smaller requests"
+    )
 
 
 @dataclass(slots=True)

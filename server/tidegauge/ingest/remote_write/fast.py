@@ -18,11 +18,12 @@ import numpy as np
 
 from tidegauge.ingest.registry import SeriesRegistry
 from tidegauge.ingest.remote_write import samples
-from tidegauge.ingest.remote_write.columns import WireColumns
+from tidegauge.ingest.remote_write.columns import MAX_SERIES, WireColumns, too_many_series
 from tidegauge.ingest.remote_write.complete import parse_label_fields
 
 SERIES_TAG = 0x0A
 _LABEL_TAG = 0x0A
+_STRETCH_BYTES = 256 * 1024
 _TAG_MASK, _LENGTH_DELIMITED = 0x87, 0x02
 _SAMPLE_BYTES = {
     bytes((samples.TAG, samples.FULL_LENGTH)): samples.FULL_BYTES,
@@ -55,6 +56,8 @@ def walk(body: bytes, known: Callable[..., int]) -> tuple[list[int], list[int]] 
         For each field: where it ends, and what the bytes before its last sample are known as
         (negative: before a sample without value; 0: not known). None where that cannot be said:
         a length of more than three bytes, or a field that is cut short.
+    Raises:
+        PayloadTooLarge: there are more fields than there may be series.
     """
     ends: list[int] = []
     ids: list[int] = []
@@ -62,24 +65,29 @@ def walk(body: bytes, known: Callable[..., int]) -> tuple[list[int], list[int]] 
     at, size = 0, len(body)
     try:
         while at < size:
-            length = body[at + 1]
-            if length < 128:
-                at += 2
-            else:
-                more = body[at + 2]
-                if more < 128:
-                    length += (more << 7) - 128
-                    at += 3
+            # In stretches, to look up now and then: a field may be as short as two bytes.
+            if len(ends) > MAX_SERIES:
+                raise too_many_series()
+            stretch_end = min(size, at + _STRETCH_BYTES)
+            while at < stretch_end:
+                length = body[at + 1]
+                if length < 128:
+                    at += 2
                 else:
-                    last = body[at + 3]
-                    if last > 127:
-                        return None
-                    length += (more << 7) + (last << 14) - 16512
-                    at += 4
-            end = at + length
-            add_id(known(body[at : end - 18]) or -known(body[at : end - 9], 0))
-            add_end(end)
-            at = end
+                    more = body[at + 2]
+                    if more < 128:
+                        length += (more << 7) - 128
+                        at += 3
+                    else:
+                        last = body[at + 3]
+                        if last > 127:
+                            return None
+                        length += (more << 7) + (last << 14) - 16512
+                        at += 4
+                end = at + length
+                add_id(known(body[at : end - 18]) or -known(body[at : end - 9], 0))
+                add_end(end)
+                at = end
     except IndexError:
         return None
     return (ends, ids) if at == size else None
