@@ -236,6 +236,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         max_messages=config.ingest.queue_messages,
         max_bytes=config.ingest.queue_bytes,
         monotonic=tools.monotonic,
+        log=tools.log,
     )
     parser = QueryParser(max_depth=config.query.max_depth)
     admission = Admission(
@@ -283,6 +284,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             meter=meters.ingest,
             clock_ms=tools.clock_ms,
             monotonic=tools.monotonic,
+            log=tools.log,
         ),
     )
 

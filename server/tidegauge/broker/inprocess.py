@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.errors import MessageRejected, NotConfirmed, QueueFull
 from tidegauge.broker.protocol import Delivery, Message
@@ -21,8 +22,6 @@ from tidegauge.errors import TidegaugeError
 DEAD_LETTERS_KEPT = 100
 RETRY_AFTER_FULL_S = 1
 RETRY_AFTER_UNCONFIRMED_S = 5
-
-_log = structlog.get_logger("tidegauge.broker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class InProcessBroker:
         max_messages: most messages waiting or taken and not settled.
         max_bytes: most bytes of bodies in these.
         monotonic: seconds; the clock of lingering.
+        log: is told of dead letters.
     """
 
     def __init__(
@@ -59,9 +59,11 @@ class InProcessBroker:
         max_messages: int,
         max_bytes: int,
         monotonic: Callable[[], float] = time.monotonic,
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._monotonic = monotonic
+        self._log = log or structlog.get_logger()
         self._arrived = threading.Condition()
         self._waiting: deque[_Entry] = deque()
         self._taken: dict[int, _Entry] = {}
@@ -156,7 +158,7 @@ class InProcessBroker:
         """Put this one aside; its publisher hears MessageRejected."""
         for entry in self._settle([delivery]):
             message = entry.message
-            _log.error(
+            self._log.error(
                 "message dead-lettered",
                 message_id=message.id.hex(),
                 request_id=message.request_id,
