@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 _LOOK_EVERY_S = 0.5
@@ -71,7 +72,7 @@ def _cut(connection: Connection) -> None:
     # A duplicate, since the socket belongs to libpq, which must see the end of it by itself.
     # A connection that was closed in the meantime has no socket, and needs nothing.
     with (
-        contextlib.suppress(OSError, Exception),
+        contextlib.suppress(OSError, psycopg2.Error),
         socket.socket(fileno=os.dup(connection.fileno())) as twin,
     ):
         twin.shutdown(socket.SHUT_RDWR)
