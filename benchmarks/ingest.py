@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,6 +76,7 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
         with watch_memory(product.pid) as peak:
             sent = send_all(product.address, rest)
             cpu = cpu_seconds(product.pid) - cpu_before
+        assert not sent.refused, f"{name} refused requests, by status: {sent.refused}"
         expected = rounds * SERIES
         end_ms = start_ms + rounds * STEP_MS
         asked = time.perf_counter()
@@ -112,11 +112,11 @@ def measure_json(name: str, folder: Path, rounds: int) -> dict[str, Any]:
         with watch_memory(product.pid) as peak:
             sent = send_all(product.address, [part[3:] for part in parts])
             cpu = cpu_seconds(product.pid) - cpu_before
+    assert not sent.refused, f"{name} refused requests, by status: {sent.refused}"
     return _row(name, sent, cpu, peak.bytes, idle)
 
 
 def _row(name: str, sent: Sent, cpu: float, peak: int, idle: int) -> dict[str, Any]:
-    assert not sent.refused, f"{name} refused requests: {json.dumps(sent.refused)}"
     return {
         "product": name,
         "samples": sent.samples,
