@@ -154,3 +154,14 @@ def test_a_body_beyond_its_limit_is_413(client) -> None:
 
     assert response.status_code == 413
     assert response.get_json()["code"] == "too_large"
+
+
+@pytest.mark.parametrize("form", ["points", "series"])
+def test_strings_that_are_no_utf8_have_replacement_characters(client, form: str) -> None:
+    bad = 'label_replace(vector(1), "a", "\\xff", "", "")'
+    bodies = [{"query": '"\\xff"'}, {"query": f"{bad} or vector(2)"}]
+
+    answers = [client.post("/api/v1/query", json={**body, "format": form}) for body in bodies]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert all("\ufffd" in answer.get_data(as_text=True) for answer in answers)

@@ -251,3 +251,21 @@ def test_a_form_beyond_its_limit_is_refused(client: FlaskClient) -> None:
 
     assert (status, kind) == (413, "bad_data")
     assert "2097152 bytes" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        (r'up{job=~"\xff"}', 400),
+        (r'up{job!~"(\xff[a]"}', 400),
+        (r'label_replace(up, "a", "$1", "job", "(\xff)")', 422),
+        (r'label_replace(up, "\xff", "$1", "job", "(.*)")', 422),
+        (r'label_replace(label_replace(vector(1),"a","\xffb","",""),"c","$1","a","(.)b")', 200),
+    ],
+)
+def test_strings_that_are_no_utf8_are_never_our_fault(
+    client: FlaskClient, query: str, status: int
+) -> None:
+    response = client.post(f"{API}/query", data={"query": query})
+
+    assert response.status_code == status, response.get_data(as_text=True)

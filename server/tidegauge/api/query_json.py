@@ -14,6 +14,7 @@ import orjson
 from tidegauge.model.labels import EMPTY_LABELS, Labels
 from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
 from tidegauge.query.service import Answer
+from tidegauge.web.rendering import dump_json
 
 _Series = tuple[Labels, np.ndarray, np.ndarray]
 
@@ -34,7 +35,7 @@ def render_answer(answer: Answer, *, as_series: bool) -> bytes:
             rows = b",".join(_render_series(series) for series in found)
         else:
             rows = b",".join(_render_points(series, tagged=count > 1) for series in found)
-    meta = orjson.dumps(_describe(answer, count, points))
+    meta = dump_json(_describe(answer, count, points))
     return b'{"data":[%b],"meta":%b}' % (rows, meta)
 
 
@@ -74,7 +75,7 @@ def _iterate_series(result: Result) -> Iterator[_Series]:
 
 def _render_points(series: _Series, *, tagged: bool) -> bytes:
     labels, times_ms, values = series
-    end = b',"tags":%b}' % orjson.dumps(dict(labels)) if tagged else b"}"
+    end = b',"tags":%b}' % dump_json(dict(labels)) if tagged else b"}"
     pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
     return b",".join([b'{"time":%b,"value":%b%b' % (time, value, end) for time, value in pairs])
 
@@ -83,14 +84,14 @@ def _render_series(series: _Series) -> bytes:
     labels, times_ms, values = series
     pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
     points = b",".join([b"[%b,%b]" % pair for pair in pairs])
-    return b'{"tags":%b,"points":[%b]}' % (orjson.dumps(dict(labels)), points)
+    return b'{"tags":%b,"points":[%b]}' % (dump_json(dict(labels)), points)
 
 
 def _render_text(value: Text, result: Result, *, as_series: bool) -> bytes:
     time_ms = int(result.steps_ms[0])
     if as_series:
-        return orjson.dumps({"tags": {}, "points": [[time_ms, value.value]]})
-    return orjson.dumps({"time": time_ms, "value": value.value})
+        return dump_json({"tags": {}, "points": [[time_ms, value.value]]})
+    return dump_json({"time": time_ms, "value": value.value})
 
 
 def _render_times(times_ms: np.ndarray) -> list[bytes]:

@@ -15,8 +15,8 @@ import orjson
 
 from tidegauge.model.floats import format_go_f, format_go_json
 from tidegauge.model.labels import Labels
-from tidegauge.promql.quoting import to_bytes
 from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
+from tidegauge.web.rendering import dump_json
 
 _HEAD = b'{"status":"success","data":{"resultType":"%b","result":%b}'
 _SERIES = b'{"metric":%b,"values":[%b]}'
@@ -53,9 +53,9 @@ def render_result(
         kind, rows = b"string", _text_point(value, result.steps_ms)
     body = _HEAD % (kind, rows)
     if warnings:
-        body += b',"warnings":' + _dumps(list(warnings))
+        body += b',"warnings":' + dump_json(list(warnings))
     if infos:
-        body += b',"infos":' + _dumps(list(infos))
+        body += b',"infos":' + dump_json(list(infos))
     return body + b"}"
 
 
@@ -85,22 +85,6 @@ def render_values(values: np.ndarray) -> list[bytes]:
     return texts
 
 
-def _dumps(value: str | list[str] | dict[str, str]) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        # Strings of a query may hold bytes that are no UTF-8; Go replaces them, too.
-        if isinstance(value, str):
-            return orjson.dumps(_mend(value))
-        if isinstance(value, list):
-            return orjson.dumps([_mend(text) for text in value])
-        return orjson.dumps({_mend(name): _mend(text) for name, text in value.items()})
-
-
-def _mend(text: str) -> str:
-    return to_bytes(text).decode("utf-8", "replace")
-
-
 def _array(rows: Iterator[bytes] | Sequence[bytes]) -> bytes:
     return b"[%b]" % b",".join(rows)
 
@@ -117,7 +101,7 @@ def _openings(times_ms: np.ndarray) -> list[bytes]:
 
 
 def _render_labels(labels: Labels) -> bytes:
-    return _dumps(dict(labels))
+    return dump_json(dict(labels))
 
 
 def _join_points(openings: Sequence[bytes], values: list[bytes]) -> bytes:
@@ -167,4 +151,4 @@ def _scalar_series(scalar: Scalar, steps_ms: np.ndarray) -> bytes:
 
 
 def _text_point(text: Text, steps_ms: np.ndarray) -> bytes:
-    return b"[%b,%b]" % (_render_time(int(steps_ms[0])), _dumps(text.value))
+    return b"[%b,%b]" % (_render_time(int(steps_ms[0])), dump_json(text.value))

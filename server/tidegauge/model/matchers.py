@@ -1,7 +1,7 @@
 """One label matcher, as a selector has them: `=`, `!=`, `=~`, `!~`.
 
 Regular expressions are RE2, anchored as `^(?s:…)$`; literals, alternations of literals and
-`prefix.*` forms never reach it, and every distinct value is asked once.
+`prefix.*` forms never reach it, and values that repeat are asked once.
 Source: promql.md §1 and §6 (REGEX).
 """
 
@@ -16,7 +16,9 @@ import re2
 
 from tidegauge.errors import InvalidInput
 
-MEMO_VALUES = 100_000
+# Distinct values that a matcher remembers. Few, since parsed queries live on with their matchers;
+# a value that comes more often than that is among the first.
+MEMO_VALUES = 500
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
@@ -58,10 +60,9 @@ class Matcher:
             return (value == self.value) is (self.type is MatchType.EQUAL)
         known = self._memo.get(value)
         if known is None:
-            if len(self._memo) >= MEMO_VALUES:
-                self._memo.clear()
             known = self._match(value) is (self.type is MatchType.REGEX)
-            self._memo[value] = known
+            if len(self._memo) < MEMO_VALUES:
+                self._memo[value] = known
         return known
 
     def alternatives(self) -> tuple[str, ...] | None:
@@ -126,6 +127,10 @@ def compile_re2(pattern: str) -> Any:
     Raises:
         InvalidInput: with RE2's reason.
     """
+    try:
+        pattern.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(f"invalid regular expression {pattern!a}: invalid UTF-8") from exc
     if re.search(r"(?<!\\)(?:\\\\)*\\C", pattern):
         raise InvalidInput(f'invalid regular expression "{pattern}": \\C is not supported')
     options = re2.Options()

@@ -87,4 +87,17 @@ class StdlibHandler(logging.Handler):
 
 
 def _to_json(event: EventDict, **_options: object) -> bytes:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:
+        # A string that is no UTF-8, or a number beyond 64 bits: better odd than lost.
+        shown = {key: _to_printable(value) for key, value in event.items()}
+        return orjson.dumps(shown)
+
+
+def _to_printable(value: object) -> str:
+    return (
+        ascii(value)
+        if not isinstance(value, str)
+        else value.encode("ascii", "backslashreplace").decode()
+    )

@@ -39,6 +39,11 @@ def is_valid_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def replace_invalid(text: str) -> str:
+    """Return a text as Go's regular expressions and JSON see it: U+FFFD for what is no UTF-8."""
+    return to_bytes(text).decode("utf-8", "replace")
+
+
 def quote(text: str) -> str:
     """Return a text in double quotes, as Go's `%q` writes it."""
     return '"' + "".join(_escape(character, '"') for character in text) + '"'

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -27,6 +26,7 @@ from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
 from tidegauge.web.access import Forbidden, Unauthenticated
 from tidegauge.web.context import request_id
+from tidegauge.web.rendering import dump_json
 
 PROMETHEUS_PREFIX = "/prometheus/"
 
@@ -135,7 +135,7 @@ def _prometheus(status: int, error_type: str, message: str) -> Response:
 
 def json_response(body: object, status: int = 200) -> Response:
     """Return a JSON response; keys stay in the order in which they were put in."""
-    return Response(orjson.dumps(body), status, mimetype="application/json")
+    return Response(dump_json(body), status, mimetype="application/json")
 
 
 def not_ready_response(body: object) -> Response:

@@ -85,3 +85,16 @@ def test_what_modules_log_goes_to_the_adopted_logger() -> None:
         3,
     )
     assert line["service"] == "api"
+
+
+def test_what_json_cannot_hold_is_written_all_the_same() -> None:
+    stream = io.BytesIO()
+    log = make_logger(stream, level="info", service="api", clock_ms=lambda: CLOCK_MS)
+
+    log.info("request", error="bad \udcff", selectors=["a\udcff"], size=1 << 70)
+
+    (line,) = read_lines(stream)
+    assert line["message"] == "request"
+    assert line["error"] == "bad \\udcff"
+    assert line["selectors"] == "['a\\udcff']"
+    assert line["size"] == str(1 << 70)

@@ -18,7 +18,7 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid, text_argument
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.vectors import merge_equal
-from tidegauge.promql.quoting import is_valid_text
+from tidegauge.promql.quoting import is_valid_text, replace_invalid
 from tidegauge.promql.value import Vector
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
@@ -48,7 +48,7 @@ def label_replace(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vecto
     def replace(labels: Labels) -> str | None:
         value = find_label(labels, source)
         if value not in replaced:
-            match = regex.fullmatch(value)
+            match = regex.fullmatch(replace_invalid(value))
             replaced[value] = None if match is None else _expand(replacement, match)
         return replaced[value]
 
