@@ -7,13 +7,11 @@ Source: Prometheus `promql/parser/printer.go`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
 
-from tidegauge.model.floats import format_go_f
+from tidegauge.model.floats import format_go_f, format_go_g
 from tidegauge.model.labels import METRIC_NAME
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.promql.durations import format_range, format_seconds
@@ -243,17 +241,7 @@ def _print_matching(matching: VectorMatching) -> str:
 
 def _print_fills(left: float | None, right: float | None) -> str:
     if left is not None and left == right:
-        return f" fill ({_print_general(left)})"
-    left_text = "" if left is None else f" fill_left ({_print_general(left)})"
-    right_text = "" if right is None else f" fill_right ({_print_general(right)})"
+        return f" fill ({format_go_g(left)})"
+    left_text = "" if left is None else f" fill_left ({format_go_g(left)})"
+    right_text = "" if right is None else f" fill_right ({format_go_g(right)})"
     return left_text + right_text
-
-
-def _print_general(value: float) -> str:
-    """Print as Go's `%v` does: with an exponent below 1e-4 and from 1e6 on."""
-    digits = Decimal(repr(value)) if math.isfinite(value) else Decimal(0)
-    exponent = digits.adjusted()
-    if not digits or -4 <= exponent < 6:
-        return format_go_f(value)
-    mantissa = f"{digits.scaleb(-exponent).normalize():f}"
-    return f"{mantissa}e{exponent:+03d}"

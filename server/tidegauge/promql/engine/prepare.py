@@ -17,12 +17,14 @@ from tidegauge.promql.engine.context import unwrap
 from tidegauge.promql.engine.durations import resolve_duration_ns
 from tidegauge.promql.nodes import Anchor, Expr, TimeShift
 
-_CONTEXT_FUNCTIONS = frozenset({"start", "end", "step", "range"})
-# Their value moves with the step even where their arguments do not.
-_STEP_FUNCTIONS = frozenset({
+CONTEXT_FUNCTIONS = frozenset({"start", "end", "step", "range"})
+"""What they give depends on the query's own grid."""
+
+STEP_FUNCTIONS = frozenset({
     "days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month",
     "year", "predict_linear", "time", "timestamp",
 })  # fmt: skip
+"""Their value moves with the step even where their arguments do not."""
 
 
 @dataclass(slots=True)
@@ -130,14 +132,14 @@ class _Preparer:
         return self._mark(replace(expr, expr=inner, param=param), fixed)
 
     def _call(self, expr: nodes.Call) -> tuple[Expr, bool]:
-        if expr.func in _CONTEXT_FUNCTIONS:
+        if expr.func in CONTEXT_FUNCTIONS:
             return nodes.NumberLiteral(self._context_value(expr.func), expr.span), True
         visited = [self.visit(unwrap(arg)) for arg in expr.args]
         call = replace(expr, args=tuple(arg for arg, _ in visited))
         fixed = all(arg_fixed for _, arg_fixed in visited)
         # timestamp() of a bare selector gives the samples' own times.
         own_times = expr.func == "timestamp" and isinstance(call.args[0], nodes.VectorSelector)
-        return self._mark(call, fixed and (own_times or expr.func not in _STEP_FUNCTIONS))
+        return self._mark(call, fixed and (own_times or expr.func not in STEP_FUNCTIONS))
 
     def _context_value(self, func: str) -> float:
         if func == "start":

@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tidegauge.promql import nodes
+from tidegauge.promql.engine.prepare import CONTEXT_FUNCTIONS, STEP_FUNCTIONS
 
-# What they give depends on the evaluation time even where their arguments do not.
-_TIME_FUNCTIONS = frozenset({
-    "days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month",
-    "year", "predict_linear", "time", "timestamp", "start", "end", "step", "range",
-})  # fmt: skip
+_TIME_FUNCTIONS = STEP_FUNCTIONS | CONTEXT_FUNCTIONS
 
 _CONTEXT_CALL = re.compile(r"(start|end|range|step)\(\)")
 
