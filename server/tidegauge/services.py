@@ -249,6 +249,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     options = EngineOptions(
         lookback_ms=config.query.lookback_s * 1000,
         subquery_step_ms=config.query.subquery_step_s * 1000,
+        max_points=config.query.max_samples,
     )
     return Services(
         config=config,

@@ -129,8 +129,31 @@ def test_slow_queries_are_logged_with_what_they_did(client, push, log_lines) -> 
 
 
 def test_limits_hit_are_logged_as_warnings(client, log_lines) -> None:
-    client.post("/api/v1/query", json={"query": "vector(1)", "start": 0, "end": 5000, "step": 1})
+    client.post("/api/v1/query", json={"query": "vector(1)", "start": 0, "end": 4000, "step": 1})
 
     (line,) = [line for line in log_lines() if line["message"] == "query limit hit"]
     assert line["level"] == "warning"
     assert "TIDEGAUGE_QUERY_MAX_RESULT_POINTS" in line["error"]
+
+
+def test_a_vector_on_the_way_that_is_too_large_names_the_setting(client, log_lines) -> None:
+    response = ask(client, "max_over_time(vector(1)[10s:1s])")
+
+    assert response.status_code == 422
+    assert "points (series times steps), the limit is 5" in response.get_json()["error"]
+    assert "TIDEGAUGE_QUERY_MAX_SAMPLES" in response.get_json()["error"]
+    assert [line for line in log_lines() if line["message"] == "query limit hit"]
+
+
+def test_queries_that_do_not_parse_are_counted(client) -> None:
+    ask(client, "sum(")
+
+    exposition = client.get("/metrics").get_data(as_text=True)
+    assert 'query_requests_total{kind="instant",outcome="error"} 1.0' in exposition
+
+
+def test_many_selectors_are_logged_in_part(client, log_lines) -> None:
+    client.post("/prometheus/api/v1/series", data={"match[]": ["x" * 1000] * 1000})
+
+    (line,) = [line for line in log_lines() if line["message"] == "slow query"]
+    assert line["selectors"] == ["x" * 200] * 10

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from tidegauge.errors import DeadlineExceeded
+from tidegauge.errors import DeadlineExceeded, LimitExceeded
 from tidegauge.model.batch import MetricMetadata
 from tidegauge.storage.protocol import MetricCardinality, ReadBudget
 
@@ -228,3 +229,16 @@ def test_cardinality_names_the_widest_key_and_grows(storage: Kit) -> None:
         "load": MetricCardinality(1, "", 0),
     }
     assert catalogue.read_series_count() == 9
+
+
+def test_listings_count_the_series_of_all_selectors_together(storage: Kit) -> None:
+    storage.catalogue.register_series([series("cpu", n=str(n)) for n in range(3)])
+    storage.catalogue.register_series([series("mem", n=str(n)) for n in range(3)])
+    selectors = [[named(name)] for name in ("cpu", "mem", "cpu")]
+    enough, tight = (replace(plenty(), max_series=most) for most in (6, 5))
+
+    found = storage.catalogue.list_series(selectors, None, None, limit=0, budget=enough)
+
+    assert len(found) == 6
+    with pytest.raises(LimitExceeded, match=r"6 series, the limit is 5"):
+        storage.catalogue.list_label_names(selectors, None, None, limit=0, budget=tight)

@@ -67,6 +67,17 @@ def check_result(result: Result, config: QueryConfig) -> None:
         )
 
 
+def too_many_cells(reached: int, allowed: int) -> LimitExceeded:
+    """Return the error of a query whose vectors have too many points, series times steps."""
+    return LimitExceeded(
+        "points (series times steps)", reached=reached, allowed=allowed, setting=SAMPLES_SETTING
+    )
+
+
+def _too_many_samples(reached: int, allowed: int) -> LimitExceeded:
+    return LimitExceeded("samples", reached=reached, allowed=allowed, setting=SAMPLES_SETTING)
+
+
 class Deadline:
     """The moment at which a query must be done.
 
@@ -167,12 +178,12 @@ class BudgetedReader:
         except LimitExceeded as exc:
             if exc.limit != "samples":
                 raise
-            raise self._over("samples", self._samples_read + exc.reached) from exc
+            raise _too_many_samples(self._samples_read + exc.reached, allowed) from exc
         self._samples_read += len(frame.times_ms)
         self.series_read += len(frame.labels)
         self._cells += len(frame.labels) * self._count_steps(start_ms, end_ms, hints)
         if self._samples_read > allowed:
-            raise self._over("samples", self._samples_read)
+            raise _too_many_samples(self._samples_read, allowed)
         if self.series_read > self._config.max_series:
             raise LimitExceeded(
                 "series",
@@ -182,16 +193,12 @@ class BudgetedReader:
             )
         # A selector becomes a table of series by steps; its size is bounded like samples are.
         if self._cells > allowed:
-            raise self._over("points (series times steps)", self._cells)
+            raise too_many_cells(self._cells, allowed)
         return frame
-
-    def _over(self, limit: str, reached: int) -> LimitExceeded:
-        return LimitExceeded(
-            limit, reached=reached, allowed=self._config.max_samples, setting=SAMPLES_SETTING
-        )
 
     def _count_steps(self, start_ms: int, end_ms: int, hints: SelectHints) -> int:
         if hints.step_ms <= 0:
             return 1
         reach_ms = hints.range_ms or self._lookback_ms
-        return max(0, end_ms - start_ms - reach_ms) // hints.step_ms + 1
+        # The first window is open on the left: it begins a millisecond before start_ms.
+        return max(0, end_ms - (start_ms - 1) - reach_ms) // hints.step_ms + 1

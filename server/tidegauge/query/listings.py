@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from tidegauge.config import QueryConfig
@@ -17,6 +17,10 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.protocol import Catalogue, MetricRow, ReadBudget
 
 T = TypeVar("T")
+_Selectors = Sequence[Sequence[Matcher]]
+
+LOGGED_SELECTORS = 10
+LOGGED_SELECTOR_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Scope:
         start_ms, end_ms: only series written in this range; None where it is open.
         limit: at most so many items; 0 for no limit.
         timeout_ms: a shorter time limit; None for the configured one.
+        also: matchers that every series must pass besides.
     """
 
     selectors: Sequence[str] = ()
@@ -43,6 +48,7 @@ class Scope:
     end_ms: int | None = None
     limit: int = 0
     timeout_ms: int | None = None
+    also: tuple[Matcher, ...] = ()
 
 
 class Listings:
@@ -74,11 +80,10 @@ class Listings:
         """
         cap = self._config.max_series
         bounded = 0 < scope.limit <= cap
-        selectors = self._parser.parse_selectors(scope.selectors)
         found = self._ask(
             "series",
             scope,
-            lambda budget: self._catalogue.list_series(
+            lambda selectors, budget: self._catalogue.list_series(
                 selectors,
                 scope.start_ms,
                 scope.end_ms,
@@ -96,8 +101,18 @@ class Listings:
         Raises:
             As `series`.
         """
-        selectors = self._parser.parse_selectors(scope.selectors)
-        return self._label_names(selectors, scope)
+        found = self._ask(
+            "label names",
+            scope,
+            lambda selectors, budget: self._catalogue.list_label_names(
+                selectors,
+                scope.start_ms,
+                scope.end_ms,
+                limit=_one_more(scope.limit),
+                budget=budget,
+            ),
+        )
+        return _cut(found, scope.limit)
 
     def label_values(self, name: str, scope: Scope) -> Listing[str]:
         """Return the sorted values of one label among the series in scope.
@@ -105,8 +120,19 @@ class Listings:
         Raises:
             As `series`.
         """
-        selectors = self._parser.parse_selectors(scope.selectors)
-        return self._label_values(name, selectors, scope)
+        found = self._ask(
+            "label values",
+            scope,
+            lambda selectors, budget: self._catalogue.list_label_values(
+                name,
+                selectors,
+                scope.start_ms,
+                scope.end_ms,
+                limit=_one_more(scope.limit),
+                budget=budget,
+            ),
+        )
+        return _cut(found, scope.limit)
 
     def metrics(self, *, search: str, after: str, limit: int) -> Listing[MetricRow]:
         """Return the definitions of metrics whose name contains `search`, from behind `after`.
@@ -119,7 +145,7 @@ class Listings:
         found = self._ask(
             "metrics",
             Scope(),
-            lambda budget: self._catalogue.list_metrics(
+            lambda _selectors, budget: self._catalogue.list_metrics(
                 search=search, after=after, limit=limit + 1, budget=budget
             ),
         )
@@ -128,7 +154,9 @@ class Listings:
     def metadata(self, *, metric: str, limit: int) -> Mapping[str, MetricMetadata]:
         """Return type, unit and help by metric name; `metric` "" means all, limit 0 no limit."""
         return self._ask(
-            "metadata", Scope(), lambda _budget: self._catalogue.read_metadata(metric, limit)
+            "metadata",
+            Scope(),
+            lambda _selectors, _budget: self._catalogue.read_metadata(metric, limit),
         )
 
     def tag_values(
@@ -144,12 +172,10 @@ class Listings:
             NotFound: the metric, or the key on it, does not exist.
         """
         named = Matcher(MatchType.EQUAL, METRIC_NAME, metric)
-        sets = [(named, *more) for more in self._parser.parse_selectors(selectors)] or [(named,)]
-        scope = Scope(limit=limit)
-        names = [key] if key else self._label_names(sets, Scope()).items
-        values = {
-            name: self._label_values(name, sets, scope) for name in names if name != METRIC_NAME
-        }
+        every = Scope(selectors=selectors, also=(named,))
+        scope = replace(every, limit=limit)
+        names = [key] if key else self.label_names(every).items
+        values = {name: self.label_values(name, scope) for name in names if name != METRIC_NAME}
         if not names or (key and not values.get(key, Listing([], False)).items):
             raise NotFound(
                 f'no series of metric "{metric}" fits'
@@ -157,41 +183,15 @@ class Listings:
             )
         return values
 
-    def _label_names(self, selectors: Sequence[Sequence[Matcher]], scope: Scope) -> Listing[str]:
-        found = self._ask(
-            "label names",
-            scope,
-            lambda budget: self._catalogue.list_label_names(
-                selectors,
-                scope.start_ms,
-                scope.end_ms,
-                limit=_one_more(scope.limit),
-                budget=budget,
-            ),
-        )
-        return _cut(found, scope.limit)
-
-    def _label_values(
-        self, name: str, selectors: Sequence[Sequence[Matcher]], scope: Scope
-    ) -> Listing[str]:
-        found = self._ask(
-            "label values",
-            scope,
-            lambda budget: self._catalogue.list_label_values(
-                name,
-                selectors,
-                scope.start_ms,
-                scope.end_ms,
-                limit=_one_more(scope.limit),
-                budget=budget,
-            ),
-        )
-        return _cut(found, scope.limit)
-
-    def _ask(self, what: str, scope: Scope, ask: Callable[[ReadBudget], T]) -> T:
-        about: dict[str, object] = {"listing": what, "selectors": list(scope.selectors)}
+    def _ask(self, what: str, scope: Scope, ask: Callable[[_Selectors, ReadBudget], T]) -> T:
+        shown = [text[:LOGGED_SELECTOR_CHARS] for text in scope.selectors[:LOGGED_SELECTORS]]
+        about: dict[str, object] = {"listing": what, "selectors": shown}
         with self._admission.admit("listing", timeout_ms=scope.timeout_ms, about=about) as deadline:
-            return ask(self._budget(deadline))
+            found = self._parser.parse_selectors(scope.selectors, check=deadline.check)
+            selectors = [(*scope.also, *matchers) for matchers in found]
+            if scope.also and not selectors:
+                selectors = [scope.also]
+            return ask(selectors, self._budget(deadline))
 
     def _budget(self, deadline: Deadline) -> ReadBudget:
         return ReadBudget(

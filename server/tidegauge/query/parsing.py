@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegauge.errors import InvalidInput, LimitExceeded
 from tidegauge.model.matchers import Matcher
@@ -68,13 +68,21 @@ class QueryParser:
         _check_length(text)
         return self._remembered(text) if len(text) <= MEMO_TEXT_CHARS else self._parse(text)
 
-    def parse_selectors(self, texts: Sequence[str]) -> list[tuple[Matcher, ...]]:
+    def parse_selectors(
+        self, texts: Sequence[str], *, check: Callable[[], None] = lambda: None
+    ) -> list[tuple[Matcher, ...]]:
         """Return the matchers of each `match[]`.
 
+        Args:
+            check: called before each; raises when the deadline is over.
         Raises:
             QuerySyntaxError, InvalidInput: one does not parse, or all its matchers fit "".
         """
-        return [self._parse_selector(text) for text in texts]
+        found = []
+        for text in texts:
+            check()
+            found.append(self._parse_selector(text))
+        return found
 
     def _parse(self, text: str) -> nodes.Expr:
         try:

@@ -12,9 +12,10 @@ from tidegauge.errors import InvalidInput
 from tidegauge.observability.meters import Meters
 from tidegauge.promql import nodes
 from tidegauge.promql.engine import Engine
+from tidegauge.promql.engine.errors import TooManyPoints as VectorTooLarge
 from tidegauge.promql.value import Matrix, Result, Vector
 from tidegauge.query.admission import Admission
-from tidegauge.query.limits import BudgetedReader, check_points, check_result
+from tidegauge.query.limits import BudgetedReader, check_points, check_result, too_many_cells
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
@@ -99,8 +100,7 @@ class QueryService:
             QuerySyntaxError, InvalidInput, LimitExceeded, QueryFailed, DeadlineExceeded,
             Unavailable.
         """
-        expr = self._parser.parse(text)
-        return self._answer("instant", text, expr, _Grid(time_ms, time_ms, 0), options)
+        return self._answer("instant", text, _Grid(time_ms, time_ms, 0), options)
 
     def range(
         self,
@@ -126,9 +126,7 @@ class QueryService:
                 "Try a positive integer"
             )
         check_points(start_ms, end_ms, step_ms, self._config)
-        expr = self._parser.parse(text)
-        _check_range_type(expr)
-        return self._answer("range", text, expr, _Grid(start_ms, end_ms, step_ms), options)
+        return self._answer("range", text, _Grid(start_ms, end_ms, step_ms), options)
 
     def api_query(
         self,
@@ -153,9 +151,7 @@ class QueryService:
             text, start_ms=start_ms, end_ms=end_ms, step_ms=chosen_ms, options=options
         )
 
-    def _answer(
-        self, kind: str, text: str, expr: nodes.Expr, grid: _Grid, options: QueryOptions
-    ) -> Answer:
+    def _answer(self, kind: str, text: str, grid: _Grid, options: QueryOptions) -> Answer:
         before_s = self._monotonic()
         about: dict[str, object] = {
             "query": text[:LOGGED_QUERY_CHARS],
@@ -164,22 +160,28 @@ class QueryService:
             "step_ms": grid.step_ms,
         }
         with self._admission.admit(kind, timeout_ms=options.timeout_ms, about=about) as deadline:
+            expr = self._parser.parse(text)
+            if grid.step_ms:
+                _check_range_type(expr)
             reader = BudgetedReader(
                 self._samples,
                 self._config,
                 deadline,
                 lookback_ms=options.lookback_ms or self._config.lookback_s * 1000,
             )
-            result = self._engine.evaluate(
-                expr,
-                reader=reader,
-                start_ms=grid.start_ms,
-                end_ms=grid.end_ms,
-                step_ms=grid.step_ms,
-                lookback_ms=options.lookback_ms,
-                check=deadline.check,
-                text=text,
-            )
+            try:
+                result = self._engine.evaluate(
+                    expr,
+                    reader=reader,
+                    start_ms=grid.start_ms,
+                    end_ms=grid.end_ms,
+                    step_ms=grid.step_ms,
+                    lookback_ms=options.lookback_ms,
+                    check=deadline.check,
+                    text=text,
+                )
+            except VectorTooLarge as exc:
+                raise too_many_cells(exc.reached, exc.allowed) from exc
             about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
             check_result(result, self._config)
         self._meters.query_samples.inc(result.samples_read)

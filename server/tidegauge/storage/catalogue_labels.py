@@ -11,10 +11,15 @@ from typing import TypeVar
 import numpy as np
 from psycopg2.extensions import cursor
 
-from tidegauge.errors import LimitExceeded
+from tidegauge.errors import DeadlineExceeded, LimitExceeded
 from tidegauge.model.labels import METRIC_NAME, Labels, find_label
 from tidegauge.model.matchers import Matcher
-from tidegauge.storage.catalogue_selection import REMEMBERED_FOR_S, SERIES_SETTING, Selector
+from tidegauge.storage.catalogue_selection import (
+    REMEMBERED_FOR_S,
+    SERIES_SETTING,
+    Selector,
+    check_series,
+)
 from tidegauge.storage.catalogue_version import CatalogueVersion, read_version
 from tidegauge.storage.pool import Pool
 from tidegauge.storage.protocol import ReadBudget
@@ -147,12 +152,15 @@ class LabelListings:
         found: set[Labels] = set()
         with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
             for matchers in selectors or [()]:
+                if self._monotonic() >= budget.deadline_s:
+                    raise DeadlineExceeded("the time was over while the series were looked up")
                 selection = self._selector.resolve(lent, matchers, budget)
                 if start_ms is None:
                     found.update(selection.labels)
-                    continue
-                seen = np.flatnonzero(_seen_since(selection.last_seen_ms, start_ms))
-                found.update(selection.labels[place] for place in seen.tolist())
+                else:
+                    seen = np.flatnonzero(_seen_since(selection.last_seen_ms, start_ms))
+                    found.update(selection.labels[place] for place in seen.tolist())
+                check_series(len(found), budget)
         return found
 
     def _list(self, name: str | None, start_ms: int | None, budget: ReadBudget) -> list[str]:

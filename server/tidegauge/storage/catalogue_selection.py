@@ -163,7 +163,7 @@ class Selector:
             selection = make_selection(rows) if grown else known.selection
             known = _Remembered(selection, rows, version, known.read_s)
             self._remember(key, known)
-        _check_series(len(known.rows), budget)
+        check_series(len(known.rows), budget)
         return known.selection
 
     def _find_remembered(
@@ -219,7 +219,7 @@ class Selector:
             found += [
                 row for row in _matching(rows, rest, pairs) if row[0] <= version.last_series_id
             ]
-            _check_series(len(found), budget)
+            check_series(len(found), budget)
             if len(rows) < _ROWS_PER_STATEMENT:
                 return found
             after = rows[-1][0]
@@ -253,7 +253,12 @@ def _matching(
             yield series_id, metric_id, labels, last_seen_ms
 
 
-def _check_series(count: int, budget: ReadBudget) -> None:
+def check_series(count: int, budget: ReadBudget) -> None:
+    """Refuse more series than the budget allows.
+
+    Raises:
+        LimitExceeded: naming the setting.
+    """
     if count > budget.max_series:
         raise LimitExceeded(
             "series", reached=count, allowed=budget.max_series, setting=SERIES_SETTING

@@ -209,6 +209,7 @@ class MemoryStorage:
                 for series in self._matching(matchers, budget)
                 if start_ms is None or series.last_seen_ms >= start_ms
             }
+        _check_series(len(found), budget)
         return _cut(sorted(found), limit)
 
     def list_label_names(
@@ -276,13 +277,7 @@ class MemoryStorage:
             if not all(one.matches(find_label(series.labels, one.name)) for one in matchers):
                 continue
             count += 1
-            if count > budget.max_series:
-                raise LimitExceeded(
-                    "series",
-                    reached=count,
-                    allowed=budget.max_series,
-                    setting="TIDEGAUGE_QUERY_MAX_SERIES",
-                )
+            _check_series(count, budget)
             yield series
 
     def _candidates(self, matchers: Sequence[Matcher]) -> Iterator[_Series]:
@@ -314,3 +309,13 @@ def _cardinality(series: Sequence[_Series]) -> MetricCardinality:
 
 def _cut(items: list[_Item], limit: int) -> list[_Item]:
     return items[:limit] if limit else items
+
+
+def _check_series(count: int, budget: ReadBudget) -> None:
+    if count > budget.max_series:
+        raise LimitExceeded(
+            "series",
+            reached=count,
+            allowed=budget.max_series,
+            setting="TIDEGAUGE_QUERY_MAX_SERIES",
+        )

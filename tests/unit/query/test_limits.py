@@ -156,7 +156,7 @@ def test_series_times_steps_are_bounded_like_samples() -> None:
     )
 
     reader.select([], 0, 300_098, SelectHints(step_ms=2))
-    with pytest.raises(LimitExceeded, match=r"1500 points"):
+    with pytest.raises(LimitExceeded, match=r"1510 points"):
         reader.select([], 0, 300_099, SelectHints(step_ms=1))
 
 
@@ -166,7 +166,7 @@ def test_what_a_range_selector_reads_further_back_makes_no_steps() -> None:
         GivenSamples(10, 1), config, make_deadline(Clock()), lookback_ms=300_000
     )
 
-    frame = reader.select([], 0, 10_000_099, SelectHints(step_ms=1, range_ms=10_000_000))
+    frame = reader.select([], 0, 10_000_098, SelectHints(step_ms=1, range_ms=10_000_000))
 
     assert len(frame.labels) == 10
 

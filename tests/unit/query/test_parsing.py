@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tidegauge.errors import InvalidInput, LimitExceeded
+from tidegauge.errors import DeadlineExceeded, InvalidInput, LimitExceeded
 from tidegauge.query.parsing import (
     MAX_TEXT_BYTES,
     QueryParser,
@@ -62,3 +62,15 @@ def test_selectors_give_their_matchers(parser: QueryParser) -> None:
 
     assert [(matcher.name, matcher.value) for matcher in first] == [("__name__", "up")]
     assert [(matcher.name, matcher.value) for matcher in second] == [("a.b", "c")]
+
+
+def test_the_deadline_is_looked_at_before_every_selector(parser: QueryParser) -> None:
+    left = iter(range(3))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise DeadlineExceeded("over")
+
+    with pytest.raises(DeadlineExceeded):
+        parser.parse_selectors(["up"] * 4, check=check)
+    assert len(parser.parse_selectors(["up"] * 4)) == 4

@@ -21,9 +21,16 @@ class ManyMatches(EvaluationFailed):
 
 
 class TooManyPoints(EvaluationFailed):
-    """A vector on the way would have more points than memory is meant to hold."""
+    """A vector on the way would have more points than memory is meant to hold.
+
+    Args:
+        what: what would have them.
+        series, steps: its size.
+        allowed: the most points there may be.
+    """
 
     def __init__(self, what: str, *, series: int, steps: int, allowed: int) -> None:
+        self.reached, self.allowed = series * steps, allowed
         super().__init__(
             f"{what} needs {series * steps} points ({series} series at {steps} steps), at most "
             f"{allowed} are allowed; select fewer series, a shorter range or a longer step"
