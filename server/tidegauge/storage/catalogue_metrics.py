@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 from psycopg2.extensions import cursor
@@ -18,15 +18,33 @@ from tidegauge.storage.texts import is_storable
 
 _MOST_VALUES_REMEMBERED = 500_000
 
-_STORE = """
-INSERT INTO metric_definitions AS known (name, type, unit, description)
-SELECT name, type, unit, help
+# Senders repeat what they say every minute. Were it all upserted, each round would write every
+# row again, and use up one of the two thousand million ids for each.
+_FIND_UNKNOWN = """
+SELECT said.name
 FROM json_to_recordset(%s::json) AS said (name text, type text, unit text, help text)
-ON CONFLICT (md5(name)) DO UPDATE SET
-    type = coalesce(nullif(excluded.type, ''), known.type),
-    unit = coalesce(nullif(excluded.unit, ''), known.unit),
-    description = coalesce(nullif(excluded.description, ''), known.description)
-WHERE known.name = excluded.name
+WHERE NOT EXISTS (
+    SELECT FROM metric_definitions AS known
+    WHERE md5(known.name) = md5(said.name)
+        AND said.type IN ('', known.type) AND said.unit IN ('', known.unit)
+        AND said.help IN ('', known.description)
+)
+"""
+_UPDATE = """
+UPDATE metric_definitions AS known SET
+    type = coalesce(nullif(said.type, ''), known.type),
+    unit = coalesce(nullif(said.unit, ''), known.unit),
+    description = coalesce(nullif(said.help, ''), known.description)
+FROM json_to_recordset(%s::json) AS said (name text, type text, unit text, help text)
+WHERE md5(known.name) = md5(said.name) AND known.name = said.name
+"""
+_ADD = """
+INSERT INTO metric_definitions (name, type, unit, description)
+SELECT said.name, said.type, said.unit, said.help
+FROM json_to_recordset(%s::json) AS said (name text, type text, unit text, help text)
+WHERE NOT EXISTS (SELECT FROM metric_definitions AS known WHERE md5(known.name) = md5(said.name))
+ORDER BY said.name
+ON CONFLICT DO NOTHING
 """
 _READ_ONE = """
 SELECT name, type, unit, description FROM metric_definitions
@@ -113,9 +131,14 @@ class MetricCatalogue:
         if not merged:
             return
         with self._pool.transaction() as lent:
-            # New metrics may be among them: their ids must appear in order.
-            lock_catalogue(lent)
-            lent.execute(_STORE, (orjson.dumps(list(merged.values())).decode(),))
+            lent.execute(_FIND_UNKNOWN, (_to_json(merged.values()),))
+            unknown = [row[0] for row in lent.fetchall()]
+            if unknown:
+                # New metrics may be among them: their ids must appear in order.
+                lock_catalogue(lent)
+                said_anew = (_to_json(merged[name] for name in unknown),)
+                lent.execute(_UPDATE, said_anew)
+                lent.execute(_ADD, said_anew)
 
     def metadata(self, metric: str, limit: int) -> dict[str, MetricMetadata]:
         """Return what is known by name; `metric` "" means all, limit 0 no limit.
@@ -187,6 +210,10 @@ class MetricCatalogue:
             known.add(orjson.loads("[" + ",".join(texts) + "]"))
         known.version = version
         return known
+
+
+def _to_json(said: Iterable[Mapping[str, str]]) -> str:
+    return orjson.dumps(list(said)).decode()
 
 
 def _check_text(*texts: str) -> None:
