@@ -59,16 +59,21 @@ def print_ingest(title: str, rows: list[dict[str, Any]]) -> None:
     """Print ingestion rows with their ratio to the first."""
     print(f"\n{title}")
     print(
-        f"{'product':18}{'samples/s':>12}{'ratio':>8}{'µs CPU':>9}{'peak MiB':>10}{'B/sample':>10}"
+        f"{'product':18}{'samples/s':>12}{'ratio':>8}{'µs CPU':>9}{'peak MiB':>10}"
+        f"{'data B':>9}{'log B':>8}"
     )
     for row in rows:
-        disk = row.get("disk_bytes_per_sample")
         print(
             f"{row['product']:18}{row['samples_per_s']:>12,.0f}"
             f"{row['samples_per_s'] / rows[0]['samples_per_s']:>8.2f}"
             f"{row['cpu_us_per_sample']:>9.2f}{row['peak_memory_bytes'] / 2**20:>10.0f}"
-            + (f"{disk:>10.1f}" if disk else f"{'':>10}")
+            + (
+                f"{row['data_bytes_per_sample']:>9.1f}{row['log_bytes_per_sample']:>8.1f}"
+                if "data_bytes_per_sample" in row
+                else ""
+            )
         )
+    print("ratio: to the first row; µs CPU and bytes: a sample; log: the write-ahead log on disk")
 
 
 def print_queries(rows: list[dict[str, Any]]) -> None:

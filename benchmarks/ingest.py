@@ -19,7 +19,7 @@ from benchmarks.payloads import (
     split_connections,
 )
 from benchmarks.products import PRODUCTS, Product
-from benchmarks.resources import cpu_seconds, disk_bytes, memory_bytes, watch_memory
+from benchmarks.resources import cpu_seconds, disk_usage, memory_bytes, watch_memory
 from benchmarks.sender import Sent, send_all
 from tests.support.servers import wait_until
 
@@ -69,6 +69,7 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
                 path=product.write_path,
             ),
         )
+        disk_before = disk_usage(product.data)
         warm = [part[: max(1, 2 * SERIES // CONNECTIONS // 2000)] for part in parts]
         rest = [part[len(first) :] for part, first in zip(parts, warm, strict=True)]
         send_all(product.address, warm)
@@ -87,11 +88,12 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
             what=f"{name} holds {expected} samples",
         )
         visible_s = time.perf_counter() - asked
-        disk = disk_bytes(product.data)
+        disk_after = disk_usage(product.data)
     return {
         **_row(name, sent, cpu, peak.bytes, idle),
         "visible_after_s": visible_s,
-        "disk_bytes_per_sample": disk / expected,
+        "data_bytes_per_sample": (disk_after.data - disk_before.data) / expected,
+        "log_bytes_per_sample": (disk_after.log - disk_before.log) / expected,
     }
 
 

@@ -6,9 +6,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+LOG_FOLDERS = {"pg_wal", "wal"}
 
 
 def process_tree(pid: int) -> list[int]:
@@ -43,14 +45,23 @@ def memory_bytes(pid: int) -> int:
     return total
 
 
-def disk_bytes(folder: Path) -> int:
+@dataclass(frozen=True)
+class Disk:
+    """What lies on disk, in bytes: write-ahead logs, and all else."""
+
+    data: int
+    log: int
+
+
+def disk_usage(folder: Path) -> Disk:
     """Return what the files below a folder take on disk."""
-    total = 0
+    found = {True: 0, False: 0}
     for path, _, files in os.walk(folder):
+        is_log = not LOG_FOLDERS.isdisjoint(Path(path).relative_to(folder).parts)
         for name in files:
             with contextlib.suppress(OSError):
-                total += os.stat(os.path.join(path, name)).st_blocks * 512
-    return total
+                found[is_log] += os.stat(os.path.join(path, name)).st_blocks * 512
+    return Disk(data=found[False], log=found[True])
 
 
 class Peak:
