@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.protocol import Consumer, Delivery
-from tidegauge.errors import InvalidInput, Unavailable
+from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
 from tidegauge.ingest.codec import decode_batch
 from tidegauge.ingest.meter import IngestMeter, SilentMeter
 from tidegauge.model.batch import SampleBatch
@@ -110,7 +110,7 @@ class BatchWriter:
         deliveries = [delivery for delivery, _ in decoded]
         for wait_s in (*RETRY_WAITS_S, None):
             try:
-                self._store(decoded)
+                series_ids = self._store(decoded)
             except Unavailable as exc:
                 if wait_s is None or wait(wait_s):
                     self._give_up(deliveries, exc)
@@ -124,6 +124,7 @@ class BatchWriter:
                 return
             else:
                 self._consumer.acknowledge(deliveries)
+                self._note_seen(series_ids)
                 return
 
     def _isolate(
@@ -137,7 +138,8 @@ class BatchWriter:
         self._store_with_retries(decoded[:middle], wait)
         self._store_with_retries(decoded[middle:], wait)
 
-    def _store(self, decoded: Sequence[_Decoded]) -> None:
+    def _store(self, decoded: Sequence[_Decoded]) -> np.ndarray:
+        """Store all of it; return the series of the samples."""
         started_s = self._monotonic()
         batches = [batch for _, batch in decoded]
         new_series = dict.fromkeys(labels for batch in batches for labels in batch.new_series)
@@ -148,8 +150,16 @@ class BatchWriter:
         stored = _combine(decoded, registered)
         if len(stored.times_ms):
             self._engine.append(stored)
-            self._catalogue.touch_series(stored.series_ids, self._clock_ms())
         self._meter.batch_written(len(batches), len(stored.times_ms), self._monotonic() - started_s)
+        return stored.series_ids
+
+    def _note_seen(self, series_ids: np.ndarray) -> None:
+        # The samples are committed and confirmed. That their series were seen is coarse, and
+        # what fails here is due again with the next samples.
+        try:
+            self._catalogue.touch_series(series_ids, self._clock_ms())
+        except TidegaugeError as exc:
+            self._log.warning("series are not noted as seen", error=str(exc))
 
     def _give_up(self, deliveries: Sequence[Delivery], error: Unavailable) -> None:
         self._log.error(

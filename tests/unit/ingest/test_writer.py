@@ -14,7 +14,7 @@ from tests.unit.ingest.fragile import POISON_VALUE, Publishing, make_message
 
 UP = (("__name__", "up"), ("job", "a"))
 DOWN = (("__name__", "down"),)
-CALLS = ["register_series", "store_metadata", "append", "touch_series"]
+CALLS = ["register_series", "store_metadata", "append"]
 SAID = (MetricMetadata("up", "gauge", "", "Up."),)
 
 
@@ -106,6 +106,33 @@ def test_series_are_noted_as_seen(writer, broker, storage) -> None:
     writer.write_once(0.0)
 
     assert touched == [([1], 5000)]
+
+
+def test_stored_samples_are_confirmed_although_their_series_cannot_be_noted_as_seen(
+    writer, broker, storage, logs
+) -> None:
+    storage.failures["touch_series"] = 1
+    publishing = Publishing(broker, make_message(1, UP, [(10, 1.0)]))
+    waits = Waits()
+
+    writer.write_once(0.0, wait=waits)
+
+    assert publishing.outcome() is None
+    assert waits.seconds == []
+    assert storage.samples() == {UP: [(10, 1.0)]}
+    assert any("not noted as seen" in entry["event"] for entry in logs)
+
+
+def test_stored_samples_are_confirmed_before_their_series_are_noted_as_seen(
+    writer, broker, storage
+) -> None:
+    publishing = Publishing(broker, make_message(1, UP, [(10, 1.0)]))
+    heard: list[object] = []
+    storage.touch_series = lambda _ids, _seen_ms: heard.append(publishing.outcome())
+
+    writer.write_once(0.0)
+
+    assert heard == [None]
 
 
 @pytest.mark.parametrize("call", CALLS)
