@@ -15,6 +15,10 @@ import numpy as np
 from tidegauge.storage.protocol import SeriesKey
 
 _ID_BITS = 32
+# The room of a generation is this times its series: label sets are shorter as a rule, and a
+# sender that writes them at any length must not fill the memory.
+FORM_BYTES = 1024
+_LONGEST_FORM_BYTES = 64 * 1024
 
 
 def pack_key(key: SeriesKey) -> int:
@@ -36,7 +40,7 @@ class SeriesRegistry:
     the way.
 
     Args:
-        max_series: the size of one generation.
+        max_series: the size of one generation, which also ends at FORM_BYTES for each of these.
     """
 
     def __init__(self, *, max_series: int) -> None:
@@ -44,6 +48,7 @@ class SeriesRegistry:
         self._rotation = threading.Lock()
         self._young: dict[Hashable, int] = {}
         self._old: dict[Hashable, int] = {}
+        self._young_bytes = 0
 
     def young_lookup(self) -> Callable[..., int]:
         """Return `dict.get` of the young generation, for loops where a call more would cost.
@@ -63,12 +68,26 @@ class SeriesRegistry:
         return known
 
     def learn(self, form: Hashable, packed: int) -> None:
-        """Remember a series."""
+        """Remember a series, unless its form is too long to be worth it."""
+        size = _size_of(form)
+        if size > _LONGEST_FORM_BYTES:
+            return
         with self._rotation:
-            if len(self._young) >= self._max_series and form not in self._young:
-                self._old, self._young = self._young, {}
+            if form not in self._young:
+                if (
+                    len(self._young) >= self._max_series
+                    or self._young_bytes >= self._max_series * FORM_BYTES
+                ):
+                    self._old, self._young, self._young_bytes = self._young, {}, 0
+                self._young_bytes += size
             self._young[form] = packed
 
     def size(self) -> int:
         """Return how many forms are remembered in both generations."""
         return len(self._young) + len(self._old)
+
+
+def _size_of(form: Hashable) -> int:
+    if isinstance(form, tuple):
+        return sum(len(part) for part in form)
+    return len(form) if isinstance(form, bytes) else 0

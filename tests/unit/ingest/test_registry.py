@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tidegauge.ingest.registry import SeriesRegistry, pack_key, unpack_ids
+from tidegauge.ingest.registry import FORM_BYTES, SeriesRegistry, pack_key, unpack_ids
 from tidegauge.storage.protocol import SeriesKey
 
 
@@ -53,3 +53,25 @@ def test_learning_again_changes_what_is_found() -> None:
 
     assert registry.find(b"a") == 6
     assert registry.size() == 1
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda text: text, lambda text: ("m", text)], ids=["wire", "json"]
+)
+def test_long_forms_are_not_held_beyond_the_room_for_all(wrap) -> None:
+    registry = SeriesRegistry(max_series=1000)
+
+    for number in range(500):
+        registry.learn(wrap(b"%d" % number + b" " * 30_000), number + 1)
+        # Two generations, each with its room and the one form that was over it.
+        assert registry.size() * 30_000 <= 2 * (1000 * FORM_BYTES + 30_000)
+
+    assert registry.find(wrap(b"499" + b" " * 30_000)) == 500
+
+
+def test_a_huge_form_is_not_held_at_all() -> None:
+    registry = SeriesRegistry(max_series=1000)
+    registry.learn(("m", b" " * 1_000_000), 1)
+    registry.learn(b" " * 1_000_000, 1)
+
+    assert registry.size() == 0
