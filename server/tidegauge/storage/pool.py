@@ -21,7 +21,12 @@ from tidegauge.storage.watchdog import Watchdog
 # How long a server may overrun its own statement_timeout before the connection is cut.
 _GRACE_S = 2.0
 
-_SET_UP = "SET TimeZone = 'UTC'; SET client_min_messages = warning; SET jit = off"
+# A client that stands still inside a transaction, or whose machine is gone, must not keep its
+# locks: every registration of series waits for one row.
+_SET_UP = (
+    "SET TimeZone = 'UTC'; SET client_min_messages = warning; SET jit = off;"
+    " SET idle_in_transaction_session_timeout = %s"
+)
 _BEGIN = "BEGIN; SET LOCAL statement_timeout = %s"
 
 
@@ -168,12 +173,22 @@ class Pool:
                 connect_timeout=self._connect_timeout_s,
                 application_name=self._application_name,
             )
-            connection.autocommit = True
-            with connection.cursor() as fresh:
-                fresh.execute(_SET_UP)
+            self._set_up(connection)
         except psycopg2.Error as fault:
             raise translate(fault, deadline=False) from fault
         return connection
+
+    def _set_up(self, connection: Connection) -> None:
+        # Something in between may answer the log-in and then wait for the database itself.
+        until_s = self._monotonic() + self._connect_timeout_s + _GRACE_S
+        self._watchdog.watch(connection, until_s)
+        try:
+            connection.autocommit = True
+            idle_ms = int((self._statement_timeout_s + _GRACE_S) * 1000)
+            with connection.cursor() as fresh:
+                fresh.execute(_SET_UP, (idle_ms,))
+        finally:
+            self._watchdog.release(connection)
 
     def _release(self, connection: Connection) -> bool:
         settled = _is_settled(connection)

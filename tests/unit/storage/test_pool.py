@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -13,6 +14,8 @@ import pytest
 from tidegauge.errors import DeadlineExceeded, InvalidInput, Unavailable
 from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.pool import Pool
+
+from tests.unit.storage.silent_relay import SilentAfterLogin
 
 MakePool = Callable[..., Pool]
 
@@ -195,3 +198,60 @@ def test_a_closed_pool_lends_nothing(make_pool: MakePool) -> None:
 
     with pytest.raises(Unavailable, match="closed"):
         ask(pool)
+
+
+@pytest.mark.parametrize(
+    "rows", ["SELECT pg_sleep(60)", "SELECT repeat('x', 9999), pg_sleep(0.001)"]
+)
+def test_a_server_that_stops_while_rows_are_copied_out_is_unavailable(
+    make_pool: MakePool, rows: str
+) -> None:
+    pool = make_pool()
+    signalled = threading.Event()
+
+    def copy_out() -> None:
+        with pool.transaction(deadline_s=time.monotonic() + 30) as lent:
+            lent.execute("SELECT pg_backend_pid()")
+            row = lent.fetchone()
+            assert row is not None
+            stopper = threading.Thread(target=stop_when_copying, args=(row[0],))
+            stopper.start()
+            try:
+                lent.copy_expert(
+                    f"COPY ({rows} FROM generate_series(1, 60000)) TO STDOUT (FORMAT BINARY)",
+                    io.BytesIO(),
+                )
+            finally:
+                stopper.join()
+
+    def stop_when_copying(backend: int) -> None:
+        copying = f"SELECT state = 'active' FROM pg_stat_activity WHERE pid = {backend}"
+        while not ask(pool, copying):
+            pass
+        os.kill(backend, signal.SIGTERM)
+        signalled.set()
+
+    with pytest.raises(Unavailable):
+        copy_out()
+
+    assert signalled.is_set()
+    assert (ask(pool), pool.in_use) == (1, 0)
+
+
+def test_a_server_that_falls_silent_after_connecting_is_hung_up_on(database_url: str) -> None:
+    with SilentAfterLogin(database_url) as relay:
+        pool = Pool(relay.url, size=1, connect_timeout_s=1, statement_timeout_s=1)
+
+        with pytest.raises(Unavailable):
+            ask(pool)
+
+        assert pool.in_use == 0
+        pool.close()
+
+
+def test_a_transaction_whose_client_stands_still_does_not_keep_its_locks(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool(statement_timeout_s=7)
+
+    assert ask(pool, "SHOW idle_in_transaction_session_timeout") == "9s"
