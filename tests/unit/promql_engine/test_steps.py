@@ -137,3 +137,33 @@ def test_only_what_is_selected_twice_is_kept(asker):
     ask.range('sum(x) + count(x) + max(x{i="1"})', 0, 60, 60)
 
     assert len(ask.reader.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("avg_over_time(x[10m])", 40),  # finite sums that overflow, each window by itself
+        ("quantile_over_time(0.5, vector(1)[10000s:1s])", 40),
+        ("avg(z)", 40),  # infinite sums, each step by itself
+        ("quantile by (i) (0.5, z)", 40),
+        ("sum(w)", 7),
+    ],
+)
+def test_long_work_in_one_place_can_be_ended(asker, text: str, least: int) -> None:
+    steps = 300
+    series = {"x": [1.7e308] * steps}
+    series |= {f'z{{i="{number}"}}': [math.inf] * steps for number in range(50)}
+    series |= {f'w{{i="{number:04}"}}': [1.0] * 3 for number in range(1100)}
+    ask = asker(series)
+    checks = []
+
+    ask.engine.evaluate(
+        parse(text),
+        reader=ask.reader,
+        start_ms=0,
+        end_ms=steps * 15_000,
+        step_ms=15_000,
+        check=lambda: checks.append(1),
+    )
+
+    assert len(checks) >= least

@@ -30,7 +30,7 @@ def evaluate_aggregate(evaluation: Evaluation, expr: nodes.Aggregate, grid: Grid
     if expr.op == "count_values":
         return count_values(evaluation.query, expr, vector)
     param = None if expr.param is None else evaluation.scalar(expr.param, grid)
-    groups = group_series(vector.labels, expr.grouping, expr.without)
+    groups = group_series(vector.labels, expr.grouping, expr.without, evaluation.query.check)
     if expr.op in SELECTIONS:
         assert param is not None
         return select_series(evaluation.query, expr, vector, groups, param)
@@ -117,6 +117,7 @@ def _variance(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
 def _variance_of_cells(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarray:
     result = np.zeros(counts.shape)
     for group, step in np.ndindex(counts.shape):
+        groups.check()
         rows = groups.rows(group)
         mean = squares = 0.0
         values = vector.values[rows, step][vector.present[rows, step]].tolist()
@@ -165,6 +166,7 @@ def _warn_of_quantiles(evaluation: Evaluation, expr: nodes.Aggregate, param: np.
 def _quantiles(vector: Vector, groups: Groups, q: np.ndarray) -> np.ndarray:
     result = np.empty((groups.count, len(q)))
     for group in range(groups.count):
+        groups.check()
         rows = groups.rows(group)
         result[group] = quantile_of_columns(vector.values[rows], vector.present[rows], q)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from tidegauge.promql.value import Vector
 CHUNK_CELLS = 1 << 14
 _LONG_GROUP = 64
 _FEW_CELLS = 16
+_RANKS_PER_CHECK = 256
 
 
 @dataclass(slots=True)
@@ -24,12 +25,15 @@ class Groups:
         ids: int64, shape (S,): the group of each series.
         order: int64, shape (S,): the series sorted by group, in series order within a group.
         starts: int64, shape (G + 1,): group g has the series order[starts[g]:starts[g + 1]].
+        check: to be called now and then by what goes through the groups; what it raises ends
+            the work.
     """
 
     labels: list[Labels]
     ids: np.ndarray
     order: np.ndarray
     starts: np.ndarray
+    check: Callable[[], None]
 
     @property
     def count(self) -> int:
@@ -41,7 +45,12 @@ class Groups:
         return self.order[self.starts[group] : self.starts[group + 1]]
 
 
-def group_series(label_sets: Sequence[Labels], names: Sequence[str], without: bool) -> Groups:
+def group_series(
+    label_sets: Sequence[Labels],
+    names: Sequence[str],
+    without: bool,
+    check: Callable[[], None] = lambda: None,
+) -> Groups:
     """Return the groups of `by (names)`, or of `without (names)`, which also drops the name."""
     ids_of: dict[Labels, int] = {}
     if without:
@@ -55,7 +64,7 @@ def group_series(label_sets: Sequence[Labels], names: Sequence[str], without: bo
     ids = np.array([ids_of.setdefault(key, len(ids_of)) for key in keys], np.int64)
     starts = np.zeros(len(ids_of) + 1, np.int64)
     np.cumsum(np.bincount(ids, minlength=len(ids_of)), out=starts[1:])
-    return Groups(list(ids_of), ids, np.argsort(ids, kind="stable"), starts)
+    return Groups(list(ids_of), ids, np.argsort(ids, kind="stable"), starts, check)
 
 
 def is_thin(vector: Vector, groups: Groups) -> bool:
@@ -83,6 +92,7 @@ class RankWalk:
         by_size = np.argsort(-np.diff(self._groups.starts), kind="stable")
         width = max(1, CHUNK_CELLS // max(1, self._vector.values.shape[1]))
         for first in range(0, len(by_size), width):
+            self._groups.check()
             yield by_size[first : first + width]
 
     def ranks(
@@ -100,6 +110,8 @@ class RankWalk:
         sizes = self._groups.starts[chunk + 1] - first
         vector, order = self._vector, self._groups.order
         for rank in range(int(sizes[0])):
+            if rank % _RANKS_PER_CHECK == _RANKS_PER_CHECK - 1:
+                self._groups.check()
             active = int(np.searchsorted(-sizes, -rank, side="left"))
             if active == 1:
                 row = int(order[first[0] + rank])

@@ -51,7 +51,7 @@ def select_vector(
     hints = SelectHints(step_ms=grid.step_ms)
     frame = query.select(selector.matchers, first_ms, int(ends_ms[-1]), hints)
     query.require_points("selector", len(frame.labels), grid.count)
-    values, present, times_ms = select_instant(frame, ends_ms, query.lookback_ms)
+    values, present, times_ms = select_instant(frame, ends_ms, query.lookback_ms, query.check)
     return make_vector(frame.labels, values, present), times_ms
 
 

@@ -52,6 +52,7 @@ def group_sums(vector: Vector, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
 def _sum_cells(vector: Vector, groups: Groups, sums: np.ndarray) -> None:
     """Sum long groups at few steps one by one, where passes over tiny arrays would cost more."""
     for group in range(groups.count):
+        groups.check()
         rows = groups.rows(group)
         for step in range(sums.shape[1]):
             values = vector.values[rows, step][vector.present[rows, step]].tolist()
@@ -76,6 +77,7 @@ def group_means(vector: Vector, groups: Groups, counts: np.ndarray) -> np.ndarra
     means = np.where(np.isinf(sums), sums, sums / counts + lost / counts)
     # Where the sum overflows the mean may still be a number.
     for group, step in np.argwhere(np.isinf(sums)).tolist():
+        groups.check()
         rows = groups.rows(group)
         values = vector.values[rows, step][vector.present[rows, step]]
         means[group, step] = avg_over_time(_as_window(values.tolist()))

@@ -6,6 +6,7 @@ enough for NumPy's cost per call not to matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ class Chunk:
         plan: the cuts.
         windows: the windows, T of them.
         params: the scalar arguments, float64 of shape (T,) each.
+        check: to be called now and then by what works long on one chunk; what it raises ends
+            the work.
     """
 
     times_ms: np.ndarray
@@ -35,6 +38,7 @@ class Chunk:
     plan: EdgePlan
     windows: Windows
     params: tuple[np.ndarray, ...]
+    check: Callable[[], None]
 
     @property
     def left(self) -> np.ndarray:
@@ -74,6 +78,7 @@ def take_chunk(
     plan: EdgePlan,
     windows: Windows,
     params: tuple[np.ndarray, ...],
+    check: Callable[[], None],
 ) -> Chunk:
     """Return the chunk of the series from `first` to `end`, exclusive."""
     base, stop = int(frame.offsets[first]), int(frame.offsets[end])
@@ -90,4 +95,5 @@ def take_chunk(
         plan,
         windows,
         params,
+        check,
     )

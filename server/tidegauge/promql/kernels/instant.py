@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tidegauge.model.frame import SeriesFrame
@@ -12,7 +14,10 @@ CHUNK_CELLS = 1 << 15
 
 
 def select_instant(
-    frame: SeriesFrame, ends_ms: np.ndarray, lookback_ms: int
+    frame: SeriesFrame,
+    ends_ms: np.ndarray,
+    lookback_ms: int,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the newest sample with ends_ms - lookback_ms < time <= ends_ms.
 
@@ -22,6 +27,7 @@ def select_instant(
         frame: samples, stale markers included.
         ends_ms: int64, shape (T,), Unix ms, rising or all equal: the steps after `@` and offset.
         lookback_ms: how old a sample may be; one exactly this old is out.
+        check: called between chunks of series; what it raises ends the work.
     Returns:
         values float64 (S, T); present bool (S, T); times_ms int64 (S, T), the samples' own times.
         Values and times mean nothing where present is False.
@@ -29,7 +35,7 @@ def select_instant(
     """
     series, steps = len(frame.offsets) - 1, len(ends_ms)
     if steps > 1 and ends_ms[0] == ends_ms[-1]:
-        values, present, times_ms = select_instant(frame, ends_ms[:1], lookback_ms)
+        values, present, times_ms = select_instant(frame, ends_ms[:1], lookback_ms, check)
         return (
             np.repeat(values, steps, axis=1),
             np.repeat(present, steps, axis=1),
@@ -43,6 +49,7 @@ def select_instant(
     oldest_ms = ends_ms - lookback_ms
     chunk = max(1, CHUNK_CELLS // steps)
     for first in range(0, series, chunk):
+        check()
         end = min(series, first + chunk)
         newest = find_edges(frame, ends_ms, first, end)
         newest -= 1

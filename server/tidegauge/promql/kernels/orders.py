@@ -45,6 +45,7 @@ def _by_blocks(chunk: Chunk, function: BlockFunction) -> Result:
     result = np.full(present.shape, np.nan)
     first = 0
     while first < len(rows):
+        chunk.check()
         longest = int(sizes[first])
         block = slice(first, first + max(1, BLOCK_VALUES // longest))
         inside = np.arange(longest)

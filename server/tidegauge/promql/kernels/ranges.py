@@ -84,7 +84,7 @@ def apply_range_function(
         most_visits = len(frame.times_ms) * windows.count
         if series * windows.count < TINY_CELLS and most_visits < TINY_VISITS:
             check()
-            chunk = take_chunk(frame, 0, series, plan_edges(windows), windows, params)
+            chunk = take_chunk(frame, 0, series, plan_edges(windows), windows, params, check)
             return evaluate_cells(REFERENCES[name], chunk)
         return _by_chunks(name, frame, windows, params, check)
 
@@ -105,7 +105,7 @@ def _by_chunks(
     for first in range(0, series, size):
         check()
         end = min(series, first + size)
-        chunk = take_chunk(frame, first, end, plan, windows, params)
+        chunk = take_chunk(frame, first, end, plan, windows, params, check)
         values[first:end], present[first:end] = kernel(chunk)
     np.copyto(values, np.nan, where=~present)
     return values, present

@@ -14,6 +14,7 @@ Reference = Callable[[Window], float | None]
 
 def evaluate_cell(reference: Reference, chunk: Chunk, row: int, step: int) -> float | None:
     """Return the value of a function for one series and window; None where there is none."""
+    chunk.check()
     left, right = int(chunk.left[row, step]), int(chunk.right[row, step])
     if left >= right:
         return None

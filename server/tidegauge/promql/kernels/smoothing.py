@@ -18,7 +18,7 @@ def double_exponential_smoothing(chunk: Chunk) -> Result:
     rows, steps = rows[order], steps[order]
     smoothing, trend_factor = chunk.params[0][steps], chunk.params[1][steps]
     before, smoothed, trend = np.zeros(len(rows)), np.zeros(len(rows)), np.zeros(len(rows))
-    walked = walk(chunk.samples, chunk.left[rows, steps], lengths[rows, steps])
+    walked = walk(chunk.samples, chunk.left[rows, steps], lengths[rows, steps], chunk.check)
     for position, (reaching, terms) in enumerate(walked):
         if position == 0:
             smoothed[:] = terms

@@ -54,7 +54,7 @@ def _redo(chunk: Chunk, name: str, total: np.ndarray, result: np.ndarray) -> Non
         return
     left, right = chunk.left[rows, steps], chunk.right[rows, steps]
     lengths = right - left
-    total, lost = add_compensated_ranges(samples, left, lengths)
+    total, lost = add_compensated_ranges(samples, left, lengths, chunk.check)
     if name == "sum_over_time":
         result[rows, steps] = np.where(np.isinf(total), total, total + lost)
         return
