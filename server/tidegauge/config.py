@@ -208,10 +208,19 @@ class QueryConfig:
 
     max_samples: int = setting(
         "TIDEGAUGE_QUERY_MAX_SAMPLES",
-        50_000_000,
-        "Samples one query may read.",
+        20_000_000,
+        "Samples one query may read, some 60 bytes of memory each; as many points may a vector "
+        "on the way to the answer have.",
         low=1000,
         high=10_000_000_000,
+    )
+    max_samples_running: int = setting(
+        "TIDEGAUGE_QUERY_MAX_SAMPLES_RUNNING",
+        40_000_000,
+        "Samples that the running queries of one process may hold together; one that would "
+        "go over it gets 503. Never below what one query may read.",
+        low=1000,
+        high=100_000_000_000,
     )
     max_series: int = setting(
         "TIDEGAUGE_QUERY_MAX_SERIES",

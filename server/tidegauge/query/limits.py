@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from tidegauge.config import QueryConfig
-from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.errors import DeadlineExceeded, LimitExceeded, Unavailable
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
@@ -18,6 +18,8 @@ from tidegauge.storage.protocol import ReadBudget, SampleEngine
 
 SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
 SERIES_SETTING = "TIDEGAUGE_QUERY_MAX_SERIES"
+RUNNING_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES_RUNNING"
+RETRY_AFTER_S = 1
 
 
 class TooManyPoints(LimitExceeded):
@@ -137,6 +139,33 @@ class QuerySlots:
             self._free.release()
 
 
+class RunningSamples:
+    """Counts the samples that the running queries hold; safe to use from many threads.
+
+    What two queries read at the same moment is seen by neither, so that the sum may go over
+    `most` by what is being read; never for longer than these queries run.
+
+    Args:
+        config: the limits.
+    Attributes:
+        most: how many all queries together may hold; a lone query is never hindered.
+    """
+
+    def __init__(self, config: QueryConfig) -> None:
+        self.most = max(config.max_samples_running, config.max_samples)
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def free(self) -> int:
+        """Return how many more may be read."""
+        return max(0, self.most - self._held)
+
+    def take(self, samples: int) -> None:
+        """Note that a query holds so many more; a negative number, fewer."""
+        with self._lock:
+            self._held += samples
+
+
 class BudgetedReader:
     """The engine's reader for one query; what all its selectors read counts together.
 
@@ -145,6 +174,7 @@ class BudgetedReader:
         config: the limits.
         deadline: when it must be done.
         lookback_ms: by how much instant selectors read further back than the first step.
+        running: the samples of all running queries; `close` gives this one's back.
     Attributes:
         series_read: how many series were selected so far.
     """
@@ -156,9 +186,10 @@ class BudgetedReader:
         deadline: Deadline,
         *,
         lookback_ms: int,
+        running: RunningSamples,
     ) -> None:
         self._samples, self._config, self._deadline = samples, config, deadline
-        self._lookback_ms = lookback_ms
+        self._lookback_ms, self._running = lookback_ms, running
         self._samples_read = 0
         self._cells = 0
         self.series_read = 0
@@ -168,8 +199,9 @@ class BudgetedReader:
     ) -> SeriesFrame:
         """Read one selector's samples. See `promql.reader.Reader`."""
         allowed = self._config.max_samples
+        free = self._running.free()
         budget = ReadBudget(
-            max_samples=allowed - self._samples_read,
+            max_samples=min(allowed - self._samples_read, free),
             deadline_s=self._deadline.at_s,
             max_series=self._config.max_series,
         )
@@ -178,8 +210,11 @@ class BudgetedReader:
         except LimitExceeded as exc:
             if exc.limit != "samples":
                 raise
+            if self._samples_read + exc.reached <= allowed:
+                raise self._crowded(free) from exc
             raise _too_many_samples(self._samples_read + exc.reached, allowed) from exc
         self._samples_read += len(frame.times_ms)
+        self._running.take(len(frame.times_ms))
         self.series_read += len(frame.labels)
         self._cells += len(frame.labels) * self._count_steps(start_ms, end_ms, hints)
         if self._samples_read > allowed:
@@ -195,6 +230,19 @@ class BudgetedReader:
         if self._cells > allowed:
             raise too_many_cells(self._cells, allowed)
         return frame
+
+    def close(self) -> None:
+        """Give back what was read: the query is over. It reads no more."""
+        self._running.take(-self._samples_read)
+        self._samples_read = 0
+
+    def _crowded(self, free: int) -> Unavailable:
+        most = self._running.most
+        return Unavailable(
+            f"the queries that run hold {most - free} of the {most} samples that may be in memory "
+            f"at once, and this one needs more than are left; {RUNNING_SETTING} allows more",
+            retry_after_s=RETRY_AFTER_S,
+        )
 
     def _count_steps(self, start_ms: int, end_ms: int, hints: SelectHints) -> int:
         if hints.step_ms <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,14 @@ from tidegauge.promql.engine import Engine
 from tidegauge.promql.engine.errors import TooManyPoints as VectorTooLarge
 from tidegauge.promql.value import Matrix, Result, Vector
 from tidegauge.query.admission import Admission
-from tidegauge.query.limits import BudgetedReader, check_points, check_result, too_many_cells
+from tidegauge.query.limits import (
+    BudgetedReader,
+    Deadline,
+    RunningSamples,
+    check_points,
+    check_result,
+    too_many_cells,
+)
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
@@ -90,6 +98,7 @@ class QueryService:
         self._samples, self._engine, self._parser = samples, engine, parser
         self._admission, self._config, self._meters = admission, config, meters
         self._monotonic = monotonic
+        self._running = RunningSamples(config)
 
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS
@@ -168,25 +177,38 @@ class QueryService:
                 self._config,
                 deadline,
                 lookback_ms=options.lookback_ms or self._config.lookback_s * 1000,
+                running=self._running,
             )
-            try:
-                result = self._engine.evaluate(
-                    expr,
-                    reader=reader,
-                    start_ms=grid.start_ms,
-                    end_ms=grid.end_ms,
-                    step_ms=grid.step_ms,
-                    lookback_ms=options.lookback_ms,
-                    check=deadline.check,
-                    text=text,
-                )
-            except VectorTooLarge as exc:
-                raise too_many_cells(exc.reached, exc.allowed) from exc
+            with contextlib.closing(reader):
+                result = self._evaluate(expr, text, grid, options, reader, deadline)
             about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
             check_result(result, self._config)
         self._meters.query_samples.inc(result.samples_read)
         took_ms = (self._monotonic() - before_s) * 1000
         return Answer(result, grid.step_ms, reader.series_read, took_ms)
+
+    def _evaluate(
+        self,
+        expr: nodes.Expr,
+        text: str,
+        grid: _Grid,
+        options: QueryOptions,
+        reader: BudgetedReader,
+        deadline: Deadline,
+    ) -> Result:
+        try:
+            return self._engine.evaluate(
+                expr,
+                reader=reader,
+                start_ms=grid.start_ms,
+                end_ms=grid.end_ms,
+                step_ms=grid.step_ms,
+                lookback_ms=options.lookback_ms,
+                check=deadline.check,
+                text=text,
+            )
+        except VectorTooLarge as exc:
+            raise too_many_cells(exc.reached, exc.allowed) from exc
 
 
 def truncate_series(result: Result, limit: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from tidegauge.config import QueryConfig
-from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.errors import DeadlineExceeded, LimitExceeded, Unavailable
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
@@ -17,6 +17,7 @@ from tidegauge.query.limits import (
     BudgetedReader,
     Deadline,
     QuerySlots,
+    RunningSamples,
     TooManyPoints,
     check_points,
     check_result,
@@ -128,7 +129,9 @@ def test_a_place_comes_free_when_the_query_fails() -> None:
 def test_all_selectors_of_a_query_share_its_samples() -> None:
     samples = GivenSamples(series=2, samples_each=300)
     config = QueryConfig(max_samples=1000)
-    reader = BudgetedReader(samples, config, make_deadline(Clock()), lookback_ms=300_000)
+    reader = BudgetedReader(
+        samples, config, make_deadline(Clock()), lookback_ms=300_000, running=RunningSamples(config)
+    )
 
     reader.select([], 0, 0, SelectHints())
     with pytest.raises(LimitExceeded) as caught:
@@ -142,7 +145,13 @@ def test_all_selectors_of_a_query_share_its_samples() -> None:
 
 def test_all_selectors_of_a_query_share_its_series() -> None:
     config = QueryConfig(max_series=3)
-    reader = BudgetedReader(GivenSamples(2, 1), config, make_deadline(Clock()), lookback_ms=300_000)
+    reader = BudgetedReader(
+        GivenSamples(2, 1),
+        config,
+        make_deadline(Clock()),
+        lookback_ms=300_000,
+        running=RunningSamples(config),
+    )
 
     reader.select([], 0, 0, SelectHints())
     with pytest.raises(LimitExceeded, match=r"4 series, the limit is 3.*_MAX_SERIES"):
@@ -152,7 +161,11 @@ def test_all_selectors_of_a_query_share_its_series() -> None:
 def test_series_times_steps_are_bounded_like_samples() -> None:
     config = QueryConfig(max_samples=1000)
     reader = BudgetedReader(
-        GivenSamples(10, 1), config, make_deadline(Clock()), lookback_ms=300_000
+        GivenSamples(10, 1),
+        config,
+        make_deadline(Clock()),
+        lookback_ms=300_000,
+        running=RunningSamples(config),
     )
 
     reader.select([], 0, 300_098, SelectHints(step_ms=2))
@@ -163,7 +176,11 @@ def test_series_times_steps_are_bounded_like_samples() -> None:
 def test_what_a_range_selector_reads_further_back_makes_no_steps() -> None:
     config = QueryConfig(max_samples=1000)
     reader = BudgetedReader(
-        GivenSamples(10, 1), config, make_deadline(Clock()), lookback_ms=300_000
+        GivenSamples(10, 1),
+        config,
+        make_deadline(Clock()),
+        lookback_ms=300_000,
+        running=RunningSamples(config),
     )
 
     frame = reader.select([], 0, 10_000_098, SelectHints(step_ms=1, range_ms=10_000_000))
@@ -180,3 +197,32 @@ def test_the_points_of_an_answer_are_bounded() -> None:
     check_result(result, QueryConfig(max_result_points=800))
     with pytest.raises(LimitExceeded, match=r"800 points in its answer.*_MAX_RESULT_POINTS"):
         check_result(result, QueryConfig(max_result_points=799))
+
+
+def test_running_queries_share_their_memory_and_give_it_back() -> None:
+    config = QueryConfig(max_samples=1000, max_samples_running=1500)
+    running = RunningSamples(config)
+
+    def begin(samples_each: int) -> BudgetedReader:
+        samples = GivenSamples(series=1, samples_each=samples_each)
+        deadline = make_deadline(Clock())
+        return BudgetedReader(samples, config, deadline, lookback_ms=300_000, running=running)
+
+    first, second, third = begin(800), begin(800), begin(1001)
+    first.select([], 0, 0, SelectHints())
+
+    with pytest.raises(Unavailable, match=r"800 of the 1500 .*_MAX_SAMPLES_RUNNING"):
+        second.select([], 0, 0, SelectHints())
+    with pytest.raises(LimitExceeded, match=r"1001 samples, the limit is 1000"):
+        third.select([], 0, 0, SelectHints())
+    first.close()
+    second.select([], 0, 0, SelectHints())
+    first.close()
+
+    assert running.free() == 700
+
+
+def test_one_query_alone_may_read_all_that_a_query_may() -> None:
+    config = QueryConfig(max_samples=1000, max_samples_running=10)
+
+    assert RunningSamples(config).free() == 1000
