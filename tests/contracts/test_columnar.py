@@ -176,6 +176,33 @@ def test_making_partitions_waits_for_no_reader_and_no_reader_for_it(
         assert len(columnar.read(named("up"))[UP_A]) == 2
 
 
+def test_samples_are_stored_while_the_next_partition_cannot_be_made_yet(
+    columnar: Kit, migrated_database_url: str, run_sql: Sql
+) -> None:
+    columnar.clock.now_ms = NOW_MS - NOW_MS % HOUR_MS
+    columnar.append([(UP_A, 10, 1.0)])
+    with closing(psycopg2.connect(migrated_database_url)) as analyzer, analyzer.cursor() as cursor:
+        cursor.execute("LOCK TABLE arrivals IN SHARE UPDATE EXCLUSIVE MODE")  # as ANALYZE does
+        columnar.clock.now_ms += 40 * 60_000
+        columnar.append([(UP_A, 20, 2.0)])
+        columnar.append([(UP_A, 30, 3.0)])
+        assert len(partitions(run_sql)) == 1
+
+    columnar.clock.now_ms += 5 * 60_000
+    columnar.append([(UP_A, 40, 4.0)])
+
+    assert len(columnar.read(named("up"))[UP_A]) == 4
+    assert len(partitions(run_sql)) == 2
+
+
+def test_a_partition_that_cannot_be_kept_is_unavailable(columnar: Kit, run_sql: Sql) -> None:
+    columnar.append([(UP_A, 10, 1.0)])
+    run_sql("ALTER TABLE arrivals ADD CHECK (sample_count > 1) NOT VALID")
+
+    with pytest.raises(Unavailable):
+        columnar.append([(UP_A, 20, 2.0)])
+
+
 def test_threads_make_one_partition_at_the_same_moment(
     migrated_database_url: str, run_sql: Sql
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from psycopg2 import errors as pg
 from psycopg2.extensions import cursor
 
-from tidegauge.errors import DeadlineExceeded, InvalidInput, LimitExceeded
+from tidegauge.errors import DeadlineExceeded, InvalidInput, LimitExceeded, Unavailable
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.storage.catalogue_selection import Selection, Selector
@@ -54,7 +54,7 @@ _FIELD_HEAD_BYTES = 6
 _COPY_HEAD_BYTES = 19
 
 
-class _PartitionGone(Exception):
+class _PartitionGone(Unavailable):
     """A partition that was there has been dropped."""
 
 
@@ -170,7 +170,7 @@ def _copy_in(lent: cursor, rows: bytes) -> None:
     try:
         lent.copy_expert(COPY_ROWS, BytesIO(rows), size=min(len(rows), _COPY_BUFFER_BYTES))
     except pg.CheckViolation as fault:
-        raise _PartitionGone from fault
+        raise _PartitionGone(f"there is no partition for new samples: {fault}") from fault
 
 
 def _copy_out(

@@ -5,16 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import threading
 
+import structlog
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
+from tidegauge.errors import Unavailable
 from tidegauge.storage.catalogue_registry import to_datetime
 from tidegauge.storage.pool import Pool
 
 _LOCK_KEY = 0x7469646570617274  # "tidepart"
 _MOST_REMEMBERED = 1000
 
-_LOCK = "SET LOCAL lock_timeout = '10s'; SELECT pg_advisory_xact_lock(%s)"
+# Making a partition waits for ANALYZE and the like. For one that is only needed later nobody
+# waits long; it is tried again when the clock has moved on by a part of the span.
+_LOCK_TIMEOUT_MS, _AHEAD_LOCK_TIMEOUT_MS = 10_000, 500
+_TRIES_A_SPAN = 60
+_LOCK = "SET LOCAL lock_timeout = %s; SELECT pg_advisory_xact_lock(%s)"
 _READ_BOUNDS = r"""
 SELECT bound[1]::timestamptz, bound[2]::timestamptz
 FROM pg_inherits AS child
@@ -50,6 +56,8 @@ class ArrivalPartitions:
         self._pool, self._width_ms = pool, width_s * 1000
         self._lock = threading.Lock()
         self._known: list[_Span] = []
+        self._next_try_ms = 0
+        self._log = structlog.get_logger()
 
     def ensure(self, arrived_ms: int) -> None:
         """Return when this time has its partition, and the near future has one too.
@@ -59,33 +67,37 @@ class ArrivalPartitions:
         Raises:
             Unavailable.
         """
-        wanted = (arrived_ms, arrived_ms + self._width_ms // 2)
+        ahead_ms = arrived_ms + self._width_ms // 2
         with self._lock:
-            if all(map(self._covers, wanted)):
-                return
-            with self._pool.transaction() as lent:
-                lent.execute(_LOCK, (_LOCK_KEY,))
-                self._known = _read_bounds(lent)
-                for time_ms in wanted:
-                    if not self._covers(time_ms):
-                        self._known.append(self._create(lent, time_ms))
-            # The newest last, where the search begins.
-            self._known = sorted(self._known)[-_MOST_REMEMBERED:]
+            if not _covers(self._known, arrived_ms):
+                self._make(arrived_ms, _LOCK_TIMEOUT_MS)
+            if not _covers(self._known, ahead_ms) and arrived_ms >= self._next_try_ms:
+                try:
+                    self._make(ahead_ms, _AHEAD_LOCK_TIMEOUT_MS)
+                except Unavailable as exc:
+                    self._next_try_ms = arrived_ms + self._width_ms // _TRIES_A_SPAN
+                    self._log.warning("the next partition is not made yet", error=str(exc))
+
+    def _make(self, time_ms: int, lock_timeout_ms: int) -> None:
+        with self._pool.transaction() as lent:
+            lent.execute(_LOCK, (lock_timeout_ms, _LOCK_KEY))
+            known = _read_bounds(lent)
+            if not _covers(known, time_ms):
+                known.append(self._create(lent, time_ms, known))
+        # The newest last, where the search begins.
+        self._known = sorted(known)[-_MOST_REMEMBERED:]
 
     def forget(self) -> None:
         """Look at the database again before the next time: a partition has gone."""
         with self._lock:
             self._known = []
 
-    def _covers(self, time_ms: int) -> bool:
-        return any(start <= time_ms < end for start, end in reversed(self._known))
-
-    def _create(self, lent: cursor, time_ms: int) -> _Span:
+    def _create(self, lent: cursor, time_ms: int, known: list[_Span]) -> _Span:
         start = time_ms - time_ms % self._width_ms
         end = start + self._width_ms
         # Neighbours may have another width, from another setting.
-        start = max([start, *(known for _, known in self._known if known <= time_ms)])
-        end = min([end, *(known for known, _ in self._known if known > time_ms)])
+        start = max([start, *(before for _, before in known if before <= time_ms)])
+        end = min([end, *(after for after, _ in known if after > time_ms)])
         name = f"arrivals_{to_datetime(start):%Y%m%d_%H%M%S}"
         lent.execute(
             sql.SQL(_CREATE).format(
@@ -95,6 +107,10 @@ class ArrivalPartitions:
             )
         )
         return start, end
+
+
+def _covers(known: list[_Span], time_ms: int) -> bool:
+    return any(start <= time_ms < end for start, end in reversed(known))
 
 
 def _read_bounds(lent: cursor) -> list[_Span]:
