@@ -104,6 +104,18 @@ def test_text_that_the_database_cannot_hold_is_refused(columnar: Kit, text: str)
     assert columnar.catalogue.read_series_count() == 0
 
 
+def test_a_look_up_does_not_wait_for_a_locked_table_as_long_as_a_write_may(
+    migrated_database_url: str,
+) -> None:
+    kit = postgres_kit(migrated_database_url, statement_timeout_s=3600)
+    with closing(psycopg2.connect(migrated_database_url)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE series IN ACCESS EXCLUSIVE MODE")
+
+        with pytest.raises(Unavailable, match="too long"):
+            kit.catalogue.find_series([UP_A])
+    kit.close()
+
+
 def test_two_label_sets_with_one_fingerprint_are_never_mixed(
     columnar: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from tidegauge.storage.protocol import MetricCardinality, MetricRow, ReadBudget
 from tidegauge.storage.texts import is_storable
 
 _MOST_VALUES_REMEMBERED = 500_000
+# Requests with new series wait for the counts, one after another; they can do without.
+_COUNT_AT_MOST_S = 10.0
 
 # Senders repeat what they say every minute. Were it all upserted, each round would write every
 # row again, and use up one of the two thousand million ids for each.
@@ -172,7 +174,7 @@ class MetricCatalogue:
         Raises:
             Unavailable.
         """
-        with self._pool.transaction() as lent, self._lock:
+        with self._pool.transaction(at_most_s=_COUNT_AT_MOST_S) as lent, self._lock:
             version = read_version(lent)
             found = {name: self._read_widths(lent, name, version).summary() for name in names}
             total = sum(one.weight for one in self._widths.values())
@@ -187,7 +189,7 @@ class MetricCatalogue:
         Raises:
             Unavailable.
         """
-        with self._pool.transaction() as lent, self._lock:
+        with self._pool.transaction(at_most_s=_COUNT_AT_MOST_S) as lent, self._lock:
             version = read_version(lent)
             if version.version != self._counted.version:
                 self._counted = CatalogueVersion(version.version, 0)

@@ -24,6 +24,9 @@ from tidegauge.storage.protocol import SeriesKey
 # register are not kept waiting for long.
 _SERIES_PER_STATEMENT = 10_000
 _TOUCHES_PER_CALL = 10_000
+# A request waits for the look-up of its new series; when the database is that slow they travel
+# with their labels instead, and whoever writes them registers them.
+LOOK_UP_AT_MOST_S = 3.0
 TOUCH_EVERY_S = 600
 # A series that was silent for longer comes back into listings from which it had gone, and
 # everybody has to know. It must lie between TOUCH_EVERY_S and the listings' slack.
@@ -86,12 +89,7 @@ class SeriesRegistry:
         Raises:
             InvalidInput, FingerprintCollision, Unavailable.
         """
-        by_print = {fingerprint(labels): labels for labels in label_sets}
-        found: dict[Labels, SeriesKey] = {}
-        for part in _parts(by_print):
-            with self._pool.transaction() as lent:
-                found |= _find(lent, part)
-        return found
+        return self._find(label_sets, LOOK_UP_AT_MOST_S)
 
     def register(self, label_sets: Sequence[Labels]) -> dict[Labels, SeriesKey]:
         """Return the ids of all label sets, adding those that are new.
@@ -102,11 +100,21 @@ class SeriesRegistry:
         Raises:
             InvalidInput, FingerprintCollision, Unavailable.
         """
-        found = self.find(label_sets)
+        found = self._find(label_sets, None)
         missing = {fingerprint(labels): labels for labels in label_sets if labels not in found}
         for part in _parts(missing):
             with self._pool.transaction() as lent:
                 found |= self._add(lent, part)
+        return found
+
+    def _find(
+        self, label_sets: Sequence[Labels], at_most_s: float | None
+    ) -> dict[Labels, SeriesKey]:
+        by_print = {fingerprint(labels): labels for labels in label_sets}
+        found: dict[Labels, SeriesKey] = {}
+        for part in _parts(by_print):
+            with self._pool.transaction(at_most_s=at_most_s) as lent:
+                found |= _find(lent, part)
         return found
 
     def touch(self, series_ids: np.ndarray, seen_ms: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import threading
 import time
@@ -91,12 +92,16 @@ class Pool:
         return self._in_use
 
     @contextlib.contextmanager
-    def transaction(self, *, deadline_s: float | None = None) -> Iterator[cursor]:
+    def transaction(
+        self, *, deadline_s: float | None = None, at_most_s: float | None = None
+    ) -> Iterator[cursor]:
         """Lend a cursor inside a transaction; commit at the end, roll back at any exception.
 
         Args:
             deadline_s: on the monotonic clock; statements are cancelled in the database when it
                 has passed. None: the statement timeout of the settings.
+            at_most_s: without a deadline, a limit below that of the settings: for a caller that
+                can do without the answer, and hears Unavailable.
         Raises:
             Unavailable: the database is away or busy. When it went away during the commit
                 nobody can say whether that took place.
@@ -104,7 +109,10 @@ class Pool:
             InvalidInput: the database refuses the data.
         """
         now_s = self._monotonic()
-        until_s = now_s + self._statement_timeout_s if deadline_s is None else deadline_s
+        if deadline_s is None:
+            until_s = now_s + min(self._statement_timeout_s, at_most_s or math.inf)
+        else:
+            until_s = deadline_s
         if until_s <= now_s:
             raise DeadlineExceeded("the time was over before the database was asked")
         connection = self._take(until_s, deadline=deadline_s is not None)
