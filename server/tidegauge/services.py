@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -36,6 +37,8 @@ from tidegauge.storage.protocol import Catalogue, SampleEngine
 PING_TIMEOUT_S = 2.0
 SAMPLE_EVERY_S = 1.0
 RESTART_AFTER_S = 1.0
+# So long a writer that had to be started again shows in the health.
+WRITER_FAILURE_SHOWN_S = 60.0
 SAMPLER_STOP_S = 5.0
 
 
@@ -98,6 +101,8 @@ class Services:
     _stop_writer: threading.Event = field(init=False, default_factory=threading.Event)
     _stop_sampler: threading.Event = field(init=False, default_factory=threading.Event)
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
+    _writer_failures: int = field(init=False, default=0)
+    _writer_failed_s: float = field(init=False, default=-math.inf)
     _closing: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -174,6 +179,8 @@ class Services:
                 return
             except Exception:
                 self.log.exception("the writer failed")
+                self._writer_failures += 1
+                self._writer_failed_s = self.tools.monotonic()
             if self._stop_writer.wait(RESTART_AFTER_S):
                 return
 
@@ -183,7 +190,11 @@ class Services:
 
     def _check_writer(self) -> CheckResult:
         running = any(thread.is_alive() for thread in self._threads[:1])
-        return CheckResult(Status.HEALTHY if running else Status.UNHEALTHY, {})
+        if not running:
+            return CheckResult(Status.UNHEALTHY, {"failures": self._writer_failures})
+        lately = self.tools.monotonic() - self._writer_failed_s < WRITER_FAILURE_SHOWN_S
+        status = Status.DEGRADED if lately else Status.HEALTHY
+        return CheckResult(status, {"failures": self._writer_failures} if lately else {})
 
 
 def build_services(

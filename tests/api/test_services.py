@@ -55,6 +55,17 @@ def test_a_writer_that_fails_is_started_again(idle_services, log_lines) -> None:
     assert "unforeseen" in line["exception"]
 
 
+def test_health_shows_a_writer_that_failed_lately(idle_services) -> None:
+    idle_services.writer = writer = FailsOnce()
+
+    idle_services.start()
+    writer.running.wait(30)
+    check = idle_services.health.report().checks["writer"]
+    idle_services.close()
+
+    assert (check.status, check.fields) == ("degraded", {"failures": 1})
+
+
 def test_a_writer_that_does_not_stop_is_told_of_and_waited_for_no_longer_than_set(
     idle_services, log_lines
 ) -> None:
