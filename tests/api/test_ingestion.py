@@ -181,3 +181,17 @@ def test_requests_and_points_are_counted(client) -> None:
     assert 'ingest_requests_total{status="400"} 1.0' in text
     assert 'ingest_points_total{protocol="json"} 1.0' in text
     assert "ingest_latency_seconds_count 2.0" in text
+
+
+def test_a_fault_of_ours_is_counted_as_a_request_too(client, services) -> None:
+    class Broken:
+        """An ingestion with a fault that nobody foresaw."""
+
+        def ingest_json(self, *_: object) -> None:
+            raise ZeroDivisionError
+
+    services.ingest = Broken()
+
+    assert client.post("/api/v1/metrics", data=b"[]").status_code == 500
+
+    assert 'ingest_requests_total{status="500"} 1.0' in client.get("/metrics").get_data(True)

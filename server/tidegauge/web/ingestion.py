@@ -22,14 +22,23 @@ def measured(view: Callable[[], Response]) -> Callable[[], Response]:
     def run() -> Response:
         held = services()
         before_s = held.monotonic()
+        # Stays so when the view fails in a way that only the last handler answers.
+        status = 500
         try:
-            response = view()
-        except TidegaugeError as exc:
-            g.error = exc.message
-            response = error_response(exc)
-        except HTTPException as exc:
-            response = http_error_response(exc)
-        held.meters.ingest.request_answered(response.status_code, held.monotonic() - before_s)
+            response = _answer(view)
+            status = response.status_code
+        finally:
+            held.meters.ingest.request_answered(status, held.monotonic() - before_s)
         return response
 
     return run
+
+
+def _answer(view: Callable[[], Response]) -> Response:
+    try:
+        return view()
+    except TidegaugeError as exc:
+        g.error = exc.message
+        return error_response(exc)
+    except HTTPException as exc:
+        return http_error_response(exc)
