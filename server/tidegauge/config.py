@@ -54,8 +54,9 @@ class HttpConfig:
     workers: int = setting("TIDEGAUGE_HTTP_WORKERS", 1, "API processes.", low=1, high=256)
     threads: int = setting(
         "TIDEGAUGE_HTTP_THREADS",
-        16,
-        "Threads of one API process: requests at once.",
+        32,
+        "Threads of one API process: requests at once. Queries, running and waiting, get three "
+        "quarters of them.",
         low=1,
         high=1024,
     )

@@ -256,6 +256,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         log=tools.log,
         slow_ms=config.log.slow_query_ms,
         monotonic=tools.monotonic,
+        max_waiting=_count_waiting(config),
     )
     options = EngineOptions(
         lookback_ms=config.query.lookback_s * 1000,
@@ -299,6 +300,12 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             log=tools.log,
         ),
     )
+
+
+def _count_waiting(config: Config) -> int:
+    """Return how many queries may wait: a quarter of the threads is for ingestion and probes."""
+    threads = config.http.threads
+    return max(1, threads - threads // 4 - config.query.max_concurrent)
 
 
 def _make_log(config: Config) -> FilteringBoundLogger:

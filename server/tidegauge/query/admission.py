@@ -22,6 +22,7 @@ class Admission:
         log: gets slow queries as warnings.
         slow_ms: what counts as slow.
         monotonic: the monotonic clock, seconds; storage must use the same.
+        max_waiting: how many questions may wait for a place.
     """
 
     def __init__(
@@ -32,10 +33,11 @@ class Admission:
         log: FilteringBoundLogger,
         slow_ms: int,
         monotonic: Callable[[], float],
+        max_waiting: int,
     ) -> None:
         self._config, self._meters, self._log = config, meters, log
         self._slow_ms, self._monotonic = slow_ms, monotonic
-        self._slots = QuerySlots(config.max_concurrent)
+        self._slots = QuerySlots(config.max_concurrent, max_waiting=max_waiting)
 
     @contextmanager
     def admit(
@@ -49,6 +51,7 @@ class Admission:
             about: fields for the slow-query log; the block may add to them.
         Raises:
             DeadlineExceeded: no place came free in time.
+            Unavailable: too many wait already.
         """
         before_s = self._monotonic()
         deadline = self._make_deadline(timeout_ms)

@@ -116,11 +116,19 @@ class Deadline:
 
 
 class QuerySlots:
-    """Lets only so many queries run at once; the others wait, within their own deadline."""
+    """Lets only so many queries run at once; the others wait, within their own deadline.
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    Args:
+        count: how many may run.
+        max_waiting: how many may wait. Each holds a thread of the API, and those that are left
+            must do for ingestion and health probes.
+    """
+
+    def __init__(self, count: int, *, max_waiting: int) -> None:
+        self._count, self._max_waiting = count, max_waiting
         self._free = threading.BoundedSemaphore(count)
+        self._lock = threading.Lock()
+        self._waiting = 0
 
     @contextmanager
     def hold(self, deadline: Deadline) -> Iterator[None]:
@@ -128,15 +136,32 @@ class QuerySlots:
 
         Raises:
             DeadlineExceeded: no place came free in time.
+            Unavailable: too many wait already.
         """
-        if not self._free.acquire(timeout=deadline.remaining_s()):
-            raise deadline.exceeded(
-                f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
-            )
+        if not self._free.acquire(blocking=False):
+            self._wait(deadline)
         try:
             yield
         finally:
             self._free.release()
+
+    def _wait(self, deadline: Deadline) -> None:
+        with self._lock:
+            if self._waiting >= self._max_waiting:
+                raise Unavailable(
+                    f"{self._count} queries run (TIDEGAUGE_QUERY_MAX_CONCURRENT) and "
+                    f"{self._waiting} wait, which is all that TIDEGAUGE_HTTP_THREADS allows",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            self._waiting += 1
+        try:
+            if not self._free.acquire(timeout=deadline.remaining_s()):
+                raise deadline.exceeded(
+                    f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
+                )
+        finally:
+            with self._lock:
+                self._waiting -= 1
 
 
 class RunningSamples:

@@ -91,7 +91,7 @@ def test_a_deadline_names_its_length_and_who_set_it() -> None:
 
 
 def test_a_query_without_a_place_in_time_is_refused_and_names_the_setting() -> None:
-    slots, clock = QuerySlots(1), Clock()
+    slots, clock = QuerySlots(1, max_waiting=1), Clock()
 
     with (
         slots.hold(make_deadline(clock)),
@@ -102,7 +102,7 @@ def test_a_query_without_a_place_in_time_is_refused_and_names_the_setting() -> N
 
 
 def test_a_waiting_query_gets_the_place_that_comes_free() -> None:
-    slots, clock = QuerySlots(1), Clock()
+    slots, clock = QuerySlots(1, max_waiting=1), Clock()
     entered = threading.Event()
 
     def wait_for_a_place() -> None:
@@ -119,7 +119,7 @@ def test_a_waiting_query_gets_the_place_that_comes_free() -> None:
 
 
 def test_a_place_comes_free_when_the_query_fails() -> None:
-    slots, clock = QuerySlots(1), Clock()
+    slots, clock = QuerySlots(1, max_waiting=1), Clock()
 
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), slots.hold(make_deadline(clock)):
@@ -226,3 +226,18 @@ def test_one_query_alone_may_read_all_that_a_query_may() -> None:
     config = QueryConfig(max_samples=1000, max_samples_running=10)
 
     assert RunningSamples(config).free() == 1000
+
+
+def test_only_so_many_queries_wait() -> None:
+    slots, clock = QuerySlots(1, max_waiting=0), Clock()
+
+    with (
+        slots.hold(make_deadline(clock)),
+        pytest.raises(Unavailable, match=r"1 queries run .* and 0 wait.*_HTTP_THREADS") as caught,
+        slots.hold(make_deadline(clock)),
+    ):
+        pytest.fail("two held the one place")
+
+    assert caught.value.retry_after_s == 1
+    with slots.hold(make_deadline(clock)):
+        pass
