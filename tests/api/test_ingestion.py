@@ -195,3 +195,22 @@ def test_a_fault_of_ours_is_counted_as_a_request_too(client, services) -> None:
     assert client.post("/api/v1/metrics", data=b"[]").status_code == 500
 
     assert 'ingest_requests_total{status="500"} 1.0' in client.get("/metrics").get_data(True)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/metrics", *WRITE_PATHS])
+@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "100"}, {"wsgi.input_terminated": True}])
+def test_a_body_that_stops_arriving_is_temporary(client, path: str, length: dict) -> None:
+    class Stalled(io.RawIOBase):
+        """A socket whose time is over."""
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _room: object) -> int:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    response = client.post(path, environ_overrides={"wsgi.input": Stalled(), **length})
+
+    assert response.status_code == 503
+    assert "Retry-After" in response.headers
+    assert "did not arrive" in response.get_json()["error"]

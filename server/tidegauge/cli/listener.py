@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import time
 from typing import Any
 
@@ -13,6 +14,10 @@ _BACKLOG = 1024
 _POLL_S = 0.05
 # The kernel ends the processes of a killed predecessor, but not in the same moment.
 _PATIENCE_S = 1.0
+# For the next bytes of a request, and for room for those of an answer: without an end to it, a
+# few clients that stall would keep every thread. Kernels hand it down to accepted connections.
+_STALLED_S = 30
+_STALLED = struct.pack("ll", _STALLED_S, 0)
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -42,6 +47,8 @@ def _listen(place: tuple[Any, ...]) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALLED)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALLED)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError:

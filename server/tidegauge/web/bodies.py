@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import msgspec
 from flask import request
+from werkzeug.exceptions import ClientDisconnected
 
-from tidegauge.errors import InvalidInput, PayloadTooLarge
+from tidegauge.errors import InvalidInput, PayloadTooLarge, Unavailable
 
 T = TypeVar("T")
 
@@ -23,13 +24,17 @@ def read_body(max_bytes: int, *, setting: str = "", keep: bool = False) -> bytes
         keep: leave the body for werkzeug to read again, as a form.
     Raises:
         PayloadTooLarge: it is longer, whether it says so beforehand or not.
+        Unavailable: it stopped arriving; nothing is wrong with what was sent.
     """
     if request.content_length is not None and request.content_length > max_bytes:
         raise _too_large(max_bytes, setting)
     # werkzeug ends a body of undeclared length at its limit without a word: one byte more shows
     # that there was more.
     request.max_content_length = max_bytes + 1
-    body = request.get_data(cache=keep)
+    try:
+        body = request.get_data(cache=keep)
+    except ClientDisconnected as exc:
+        raise Unavailable("the body did not arrive whole; send it again") from exc
     if len(body) > max_bytes:
         raise _too_large(max_bytes, setting)
     return body

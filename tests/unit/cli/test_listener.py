@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 from tidegauge.cli.listener import open_listener, shown_address
@@ -14,6 +15,17 @@ def test_listener_takes_connections_before_anybody_serves() -> None:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             assert client.getpeername() == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("option", [socket.SO_RCVTIMEO, socket.SO_SNDTIMEO])
+def test_a_client_that_stalls_does_not_keep_its_thread_for_ever(option: int) -> None:
+    with open_listener("127.0.0.1", 0) as listener:
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            served, _ = listener.accept()
+        with served:
+            seconds, _ = struct.unpack("ll", served.getsockopt(socket.SOL_SOCKET, option, 16))
+
+    assert seconds == 30
 
 
 def test_port_in_use_names_the_port_and_the_option() -> None:
