@@ -219,21 +219,46 @@ def test_several_workers_share_the_work(make_up: MakeUp) -> None:
     assert product.stop() == 0
 
 
-def test_demo_fills_in_what_the_banner_says(make_up: MakeUp) -> None:
-    product = make_up("--demo")
-    product.start()
+def wait_until_live(product: Up, runs: int = 1) -> None:
     log = product.data / "log/demo.log"
-
     wait_until(
-        lambda: log.exists() and "going on live" in log.read_text(),
+        lambda: log.exists() and log.read_text().count("going on live") >= runs,
         timeout_s=120,
         what="the past is filled in",
     )
-    queries = re.findall(
-        r"^    ((?:sum|histogram_quantile|topk|min|avg)\b.*)$", product.output, re.M
-    )
+
+
+def test_demo_fills_in_what_the_banner_says(make_up: MakeUp) -> None:
+    product = make_up("--demo")
+    product.start()
+
+    wait_until_live(product)
+    told = product.output.partition("To look at:")[2]
+    queries = re.findall(r"^    (\S.*)$", told, re.M)
     results = [product.ask(query) for query in queries]
 
     assert len(queries) == 5
     assert [query for query, result in zip(queries, results, strict=True) if not result] == []
-    assert {series["metric"]["host"] for series in results[2]} == {"db-1"}
+    assert {series["metric"]["host"] for series in [*results[2], *results[3]]} == {"db-1"}
+
+
+def test_demo_goes_on_where_an_earlier_run_ended(make_up: MakeUp) -> None:
+    product = make_up("--demo")
+    product.start()
+    wait_until_live(product)
+    (first,) = product.ask("sum(last_over_time(http_requests_total[1h]))")
+    assert product.stop() == 0
+
+    product.start()
+    wait_until_live(product, runs=2)
+    wait_until(
+        lambda: product.ask("sum(http_requests_total)")[0]["value"][1] != first["value"][1],
+        timeout_s=60,
+        what="a sample of the second run",
+    )
+
+    for metric in ("cpu_seconds_total", "http_requests_total", "http_request_duration_seconds_sum"):
+        (resets,) = product.ask(f"sum(resets({metric}[3h]))")
+        assert resets["value"][1] == "0", metric
+    (cleaned,) = product.ask("sum(resets(disk_used_bytes[3h]))")
+    assert cleaned["value"][1] == "0"

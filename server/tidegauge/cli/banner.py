@@ -36,15 +36,16 @@ Ctrl-C stops it.
 """
 
 _DEMO = """
-The demo fleet fills two hours now and then a sample every 5 seconds. To look at:
+The demo fleet fills two hours now and then a sample every 5 seconds; what happens to it comes
+again every three hours, and a new start goes on where the last one ended. To look at:
 
-  a deploy that went wrong 40 minutes ago, and was taken back:
+  a release that went wrong (at the first start, 40 minutes ago), and was taken back:
     sum by (version) (rate(http_requests_total{{status="500"}}[5m]))
   its latency at the 95th percentile:
     histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))
   a host whose disk runs full, and in how many hours:
     topk(1, 100 * disk_used_bytes / disk_size_bytes)
-    min((disk_size_bytes - disk_used_bytes) / deriv(disk_used_bytes[30m]) > 0) / 3600
+    (disk_size_bytes - disk_used_bytes) / (deriv(disk_used_bytes[10m]) > 0) / 3600
   what the machines do:
     avg by (host) (rate(cpu_seconds_total{{mode="user"}}[5m]))
 

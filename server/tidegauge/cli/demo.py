@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
 
 import click
 
-from tidegauge.cli.demo_fleet import METADATA, Deploy, Fleet, Labels
+from tidegauge.cli.demo_earlier import find_earlier_run
+from tidegauge.cli.demo_fleet import METADATA, MINUTE_MS, Fleet, Labels, Story
 from tidegauge.cli.remote_write import encode_metadata, encode_series, send
 from tidegauge.errors import Unavailable
 
@@ -21,9 +19,8 @@ PAST_S = 2 * 3600
 PAST_STEP_S = 15
 LIVE_STEP_S = 5
 _STEPS_A_REQUEST = 20
-_MINUTE_MS = 60_000
+_STORY_SO_FAR_MS = 120 * MINUTE_MS
 _RETRY_S = 2
-_NEWEST = "max(timestamp(disk_size_bytes))"
 
 
 @click.command()
@@ -59,16 +56,21 @@ class Filler:
         stop: threading.Event,
     ) -> None:
         self._address, self._clock_s, self._stop = address, clock_s, stop
-        now_ms = int(clock_s()) * 1000
-        deploy = Deploy(now_ms - 40 * _MINUTE_MS, now_ms - 25 * _MINUTE_MS)
-        self._fleet = Fleet(deploy, disk_start_ms=now_ms - PAST_S * 1000, rng=rng)
-        self._last_ms = now_ms
+        self._rng = rng
+        self._last_ms = int(clock_s()) * 1000
+        # As if it had run for two hours: the bad release began 40 minutes ago.
+        self._fleet = Fleet(Story(self._last_ms - _STORY_SO_FAR_MS), rng)
 
     def fill_past(self) -> None:
         """Send what the last two hours looked like, from where an earlier run ended on."""
-        end_ms = self._last_ms
-        start_ms = max(end_ms - PAST_S * 1000, read_newest_ms(self._address) + 1)
-        times_ms = range(start_ms, end_ms + 1, PAST_STEP_S * 1000)
+        step_ms, end_ms = PAST_STEP_S * 1000, self._last_ms
+        start_ms = end_ms - PAST_S * 1000
+        earlier = find_earlier_run(self._address)
+        if earlier is not None:
+            start_ms = max(start_ms, earlier.newest_ms + step_ms)
+            story = Story.of_disk_share(earlier.disk_share, earlier.newest_ms)
+            self._fleet = Fleet(story, self._rng, earlier.counters)
+        times_ms = range(start_ms, end_ms + 1, step_ms)
         self._deliver([encode_metadata(*row) for row in METADATA])
         for first in range(0, len(times_ms), _STEPS_A_REQUEST):
             if self._stop.is_set():
@@ -102,17 +104,3 @@ class Filler:
             except Unavailable as exc:
                 click.echo(f"{exc.message}; trying again in {_RETRY_S} s", err=True)
                 self._stop.wait(_RETRY_S)
-
-
-def read_newest_ms(address: str) -> int:
-    """Return the time of the newest demo sample that is stored, 0 if there is none."""
-    place = urlsplit(address)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
-    try:
-        connection.request("GET", "/prometheus/api/v1/query?query=" + quote(_NEWEST))
-        answer = json.loads(connection.getresponse().read())
-        return int(float(answer["data"]["result"][0]["value"][1]) * 1000)
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        return 0
-    finally:
-        connection.close()

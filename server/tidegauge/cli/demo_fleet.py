@@ -6,16 +6,20 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 Labels = tuple[tuple[str, str], ...]
 GIB = 1024**3
 
 HOSTS = ("web-1", "web-2", "web-3", "api-1", "api-2", "db-1")
 SERVING_HOSTS = HOSTS[:5]
+FILLING_HOST = "db-1"
+GOOD_VERSION, BAD_VERSION = "1.7.3", "1.8.0"
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 DISK_BYTES = 200 * GIB
 MEMORY_BYTES = 16 * GIB
 DAY_S = 86400
+MINUTE_MS = 60_000
 
 METADATA = (
     ("cpu_seconds_total", "counter", "Time the processors spent in each mode.", "seconds"),
@@ -31,15 +35,42 @@ METADATA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deploy:
-    """A release that goes wrong: live from `start_ms`, taken back at `end_ms`."""
+class Story:
+    """What happens to the fleet; it begins again every three hours.
+
+    From minute 80 to 95 a bad release serves; all the while the disk of db-1 runs full, until
+    somebody cleans it up.
+
+    Args:
+        start_ms: a moment at which it begins, Unix ms.
+    """
 
     start_ms: int
-    end_ms: int
+
+    LENGTH_MS: ClassVar = 180 * MINUTE_MS
+    BAD_FROM_MS: ClassVar = 80 * MINUTE_MS
+    BAD_UNTIL_MS: ClassVar = 95 * MINUTE_MS
+    LEAST_SHARE: ClassVar = 0.64
+    MOST_SHARE: ClassVar = 0.97
+
+    @classmethod
+    def of_disk_share(cls, share: float, now_ms: int) -> Story:
+        """Return the story in which the disk of db-1 is this full at this time."""
+        done = (share - cls.LEAST_SHARE) / (cls.MOST_SHARE - cls.LEAST_SHARE)
+        return cls(now_ms - round(done * cls.LENGTH_MS))
 
     def version(self, now_ms: int) -> str:
         """Return the version that serves at this time."""
-        return "1.8.0" if self.start_ms <= now_ms < self.end_ms else "1.7.3"
+        bad = self.BAD_FROM_MS <= self._past(now_ms) < self.BAD_UNTIL_MS
+        return BAD_VERSION if bad else GOOD_VERSION
+
+    def disk_share(self, now_ms: int) -> float:
+        """Return how full the disk of db-1 is, from 0 to 1."""
+        rise = self.MOST_SHARE - self.LEAST_SHARE
+        return self.LEAST_SHARE + rise * self._past(now_ms) / self.LENGTH_MS
+
+    def _past(self, now_ms: int) -> int:
+        return (now_ms - self.start_ms) % self.LENGTH_MS
 
 
 @dataclass(slots=True)
@@ -47,15 +78,14 @@ class Fleet:
     """The fleet's state; `advance` moves it and tells every series' value.
 
     Args:
-        deploy: the bad release.
-        disk_start_ms: when db-1's disk began to fill, at 64 per cent.
+        story: what happens to it.
         rng: where its noise comes from.
+        counters: what its counters have reached.
     """
 
-    deploy: Deploy
-    disk_start_ms: int
+    story: Story
     rng: random.Random
-    _counters: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    counters: dict[tuple[str, Labels], float] = field(default_factory=dict)
 
     def advance(self, now_ms: int, elapsed_s: float) -> list[tuple[str, Labels, float]]:
         """Let time pass; return (metric, labels, value) of every series at `now_ms`."""
@@ -65,7 +95,7 @@ class Fleet:
             samples += self._machine(host, load, now_ms, elapsed_s)
             if host in SERVING_HOSTS:
                 self._serve(host, load, now_ms, elapsed_s)
-        samples += [(name, labels, value) for (name, labels), value in self._counters.items()]
+        samples += [(name, labels, value) for (name, labels), value in self.counters.items()]
         return samples
 
     def _load(self, host: str, now_ms: int) -> float:
@@ -91,14 +121,13 @@ class Fleet:
         yield "disk_used_bytes", at_host, DISK_BYTES * self._disk_share(host, now_ms)
 
     def _disk_share(self, host: str, now_ms: int) -> float:
-        if host != "db-1":
-            return 0.30 + 0.04 * HOSTS.index(host)
-        hours = (now_ms - self.disk_start_ms) / 3_600_000
-        return min(0.995, 0.64 + 0.11 * hours)
+        if host == FILLING_HOST:
+            return self.story.disk_share(now_ms)
+        return 0.30 + 0.04 * HOSTS.index(host)
 
     def _serve(self, host: str, load: float, now_ms: int, elapsed_s: float) -> None:
-        version = self.deploy.version(now_ms)
-        broken = version != "1.7.3"
+        version = self.story.version(now_ms)
+        broken = version == BAD_VERSION
         requests = round(load * 120 * elapsed_s)
         failed = sum(self.rng.random() < (0.18 if broken else 0.002) for _ in range(requests))
         missing = sum(self.rng.random() < 0.01 for _ in range(requests - failed))
@@ -118,4 +147,4 @@ class Fleet:
 
     def _add(self, name: str, labels: Labels, amount: float) -> None:
         key = (name, labels)
-        self._counters[key] = self._counters.get(key, 0.0) + amount
+        self.counters[key] = self.counters.get(key, 0.0) + amount

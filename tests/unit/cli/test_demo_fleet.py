@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from tidegauge.cli.demo_fleet import HOSTS, METADATA, Deploy, Fleet, Labels
+from tidegauge.cli.demo_fleet import HOSTS, METADATA, Fleet, Labels, Story
 
 MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000
@@ -15,9 +15,8 @@ Moment = dict[tuple[str, Labels], float]
 
 @pytest.fixture(scope="module")
 def moments() -> list[Moment]:
-    """Two hours of the fleet, a moment a minute; the bad deploy lives from minute 80 to 95."""
-    deploy = Deploy(START_MS + 80 * MINUTE_MS, START_MS + 95 * MINUTE_MS)
-    fleet = Fleet(deploy, disk_start_ms=START_MS, rng=random.Random(7))
+    """Two hours of the fleet, a moment a minute; the bad release serves from minute 80 to 95."""
+    fleet = Fleet(Story(START_MS), random.Random(7))
     return [
         {
             (name, labels): value
@@ -66,7 +65,7 @@ def test_counters_never_fall(moments: list[Moment]) -> None:
     assert falls == []
 
 
-def test_bad_deploy_brings_errors_and_taking_it_back_ends_them(moments: list[Moment]) -> None:
+def test_bad_release_brings_errors_and_taking_it_back_ends_them(moments: list[Moment]) -> None:
     def error_share(first: int, last: int) -> float:
         def gained(**wanted: str) -> float:
             return total(moments[last], "http_requests_total", **wanted) - total(
@@ -80,7 +79,7 @@ def test_bad_deploy_brings_errors_and_taking_it_back_ends_them(moments: list[Mom
     assert error_share(96, 120) < 0.01
 
 
-def test_bad_deploy_names_its_version(moments: list[Moment]) -> None:
+def test_bad_release_names_its_version(moments: list[Moment]) -> None:
     assert total(moments[79], "http_requests_total", version="1.8.0") == 0
     assert total(moments[95], "http_requests_total", version="1.8.0", status="500") > 0
 
@@ -97,14 +96,33 @@ def test_one_host_runs_full(moments: list[Moment]) -> None:
     assert max(share for host, share in shares.items() if host != "db-1") < 0.6
 
 
-def test_disk_is_never_fuller_than_full() -> None:
-    fleet = Fleet(Deploy(0, 0), disk_start_ms=0, rng=random.Random(1))
+def test_disk_is_cleaned_up_before_it_is_full() -> None:
+    story = Story(START_MS)
 
-    moment = {(name, labels): v for name, labels, v in fleet.advance(10**12, 5)}
+    shares = [story.disk_share(START_MS + minute * MINUTE_MS) for minute in range(400)]
 
-    assert total(moment, "disk_used_bytes", host="db-1") < total(
-        moment, "disk_size_bytes", host="db-1"
-    )
+    assert max(shares) < 0.98
+    assert min(shares) == shares[0] == shares[180]
+    assert [minute for minute in range(1, 400) if shares[minute] < shares[minute - 1]] == [180, 360]
+
+
+@pytest.mark.parametrize("minute", [0, 1, 90, 179])
+def test_story_is_found_again_from_how_full_the_disk_is(minute: int) -> None:
+    now_ms = START_MS + minute * MINUTE_MS
+    told = Story(START_MS)
+
+    found = Story.of_disk_share(told.disk_share(now_ms), now_ms)
+
+    assert abs(found.start_ms - told.start_ms) <= 1
+
+
+def test_fleet_goes_on_from_the_counters_it_is_given() -> None:
+    key = ("network_receive_bytes_total", (("host", "db-1"),))
+    fleet = Fleet(Story(START_MS), random.Random(1), {key: 1e15})
+
+    moment = {(name, labels): v for name, labels, v in fleet.advance(START_MS, 5)}
+
+    assert 1e15 < moment[key] < 1.001e15
 
 
 def test_buckets_of_a_histogram_are_cumulative(moments: list[Moment]) -> None:
