@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import socket
 
 import cramjam
 import orjson
@@ -209,7 +210,13 @@ def test_a_body_that_stops_arriving_is_temporary(client, path: str, length: dict
         def readinto(self, _room: object) -> int:
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    response = client.post(path, environ_overrides={"wsgi.input": Stalled(), **length})
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        environ = {"wsgi.input": Stalled(), "gunicorn.socket": ours, **length}
+        response = client.post(path, environ_overrides=environ)
+        ours.setblocking(False)
+        # Nobody waits for the rest of it any more.
+        assert ours.recv(1) == b""
 
     assert response.status_code == 503
     assert "Retry-After" in response.headers
