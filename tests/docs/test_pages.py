@@ -74,28 +74,3 @@ def test_build_script_runs_exactly_the_test_command_of_the_readme(repository: Pa
 @pytest.mark.parametrize("name", ["setup", "run", "test", "test-fast", "lint", "bench", "help"])
 def test_make_target_is_there_and_explained(repository: Path, name: str) -> None:
     assert name in _TARGET.findall((repository / "Makefile").read_text(encoding="utf-8"))
-
-
-def test_lock_file_pins_hashes_and_names_no_index(repository: Path) -> None:
-    lock = (repository / "requirements.lock").read_text(encoding="utf-8")
-
-    pinned = re.findall(r"^[a-z0-9-]+==\S+ \\$", lock, re.MULTILINE)
-    assert len(pinned) > 20
-    assert lock.count("==") == len(pinned)
-    assert "://" not in lock
-    assert "index-url" not in lock
-
-
-def test_lock_file_covers_every_dependency(repository: Path) -> None:
-    setup = (repository / "setup.cfg").read_text(encoding="utf-8")
-    lock = (repository / "requirements.lock").read_text(encoding="utf-8")
-    blocks = re.findall(r"^(?:install_requires|embedded|test) =\n((?: +.+\n)+)", setup, re.M)
-
-    wanted = {
-        re.split(r"[ <>=]", line.strip())[0].lower()
-        for block in blocks
-        for line in block.splitlines()
-    }
-
-    assert len(blocks) == 3
-    assert {name for name in wanted if f"\n{name}==" not in lock} == set()
