@@ -26,7 +26,10 @@ _GRACE_S = 2.0
 # locks: every registration of series waits for one row.
 _SET_UP = (
     "SET TimeZone = 'UTC'; SET client_min_messages = warning; SET jit = off;"
-    " SET idle_in_transaction_session_timeout = %s"
+    " SET idle_in_transaction_session_timeout = %s;"
+    # A commit that a crash of the server can lose must not be acknowledged.
+    " SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
 )
 _BEGIN = "BEGIN; SET LOCAL statement_timeout = %s"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from tidegauge.errors import DeadlineExceeded, InvalidInput, Unavailable
 from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.pool import Pool
@@ -255,3 +256,33 @@ def test_a_transaction_whose_client_stands_still_does_not_keep_its_locks(
     pool = make_pool(statement_timeout_s=7)
 
     assert ask(pool, "SHOW idle_in_transaction_session_timeout") == "9s"
+
+
+def test_commits_are_durable_where_the_database_says_otherwise(
+    make_pool: MakePool, database_url: str
+) -> None:
+    with psycopg2.connect(database_url) as admin, admin.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        (name,) = cursor.fetchone()
+        cursor.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name))
+        )
+    admin.close()
+
+    assert ask(make_pool(), "SHOW synchronous_commit") == "on"
+
+
+def test_commits_wait_for_replicas_where_the_database_says_so(
+    make_pool: MakePool, database_url: str
+) -> None:
+    with psycopg2.connect(database_url) as admin, admin.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        (name,) = cursor.fetchone()
+        cursor.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = remote_apply").format(
+                sql.Identifier(name)
+            )
+        )
+    admin.close()
+
+    assert ask(make_pool(), "SHOW synchronous_commit") == "remote_apply"
