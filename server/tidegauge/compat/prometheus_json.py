@@ -59,11 +59,6 @@ def render_result(
     return body + b"}"
 
 
-def go_float(value: float) -> str:
-    """Return a sample's value as the Prometheus API spells it."""
-    return format_go_json(value)
-
-
 def render_values(values: np.ndarray) -> list[bytes]:
     """Return each float as the Prometheus API spells it.
 

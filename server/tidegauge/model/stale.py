@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 STALE_BITS = 0x7FF0000000000002
-ORDINARY_NAN_BITS = 0x7FF8000000000001
 STALE_NAN: np.ndarray = np.array([STALE_BITS], dtype=np.uint64).view(np.float64)
 
 
