@@ -1,7 +1,7 @@
 """The settings: one frozen tree, read once from the environment, all faults reported together.
 
-Every leaf is declared once, with its variable, default, bounds and help text; the reference
-page in `docs/` is made from the same declarations. Nothing else reads the environment.
+Every leaf is declared once, with its variable, default, bounds and help text; `cli.settings_page`
+makes the reference page in `docs/` from the same declarations. Nothing else reads the environment.
 """
 
 from __future__ import annotations
@@ -17,17 +17,6 @@ from tidegauge.errors import ConfigError
 
 PREFIX = "TIDEGAUGE_"
 _STARS = "********"
-_TABLE_HEAD = "| variable | default | allowed | meaning |\n|---|---|---|---|"
-_PAGE_HEAD = """\
-# Settings
-
-Every setting is an environment variable. They are read once, at start; all faults are reported
-together, and a `TIDEGAUGE_…` variable that is not on this page is one of them. A setting that
-says so may also be given as `…_FILE`, the path of a file that holds the value.
-`tidegauge config` prints what is in force, with secrets masked.
-
-This page is made by `tidegauge config --markdown`.
-"""
 
 
 def setting(
@@ -373,25 +362,6 @@ def show_settings(config: Config) -> Iterator[str]:
         value = getattr(getattr(config, section), leaf.name)
         shown = mask_secret(value) if leaf.metadata["secret"] else value
         yield f"{leaf.metadata['env']}={shown}" + ("  # default" if value == leaf.default else "")
-
-
-def describe_settings() -> str:
-    """Return the reference page of all settings, in Markdown."""
-    lines = [_PAGE_HEAD]
-    for name, section in SECTIONS.items():
-        lines += [f"## {name}", "", f"{section.__doc__}", "", _TABLE_HEAD]
-        lines += [_describe(leaf) for leaf_section, leaf in leaves() if leaf_section == name] + [""]
-    return "\n".join(lines)
-
-
-def _describe(leaf: dataclasses.Field[Any]) -> str:
-    known = leaf.metadata
-    allowed = ", ".join(f"`{choice}`" for choice in known["choices"])
-    if isinstance(leaf.default, int):
-        allowed = f"{known['low']} to {known['high']}"
-    meaning = known["help"] + (f" Also as `{known['env']}_FILE`." if known["secret"] else "")
-    default = f"`{leaf.default}`" if leaf.default != "" else "empty"
-    return f"| `{known['env']}` | {default} | {allowed or 'text'} | {meaning} |"
 
 
 def _read_text(

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 from tidegauge.cli import COMMANDS, main
-from tidegauge.config import describe_settings, leaves
+from tidegauge.cli.settings_page import describe_settings
+from tidegauge.config import leaves
 
 _ROW = re.compile(r"^\| `([A-Z\\|]+) (/[^`]*)` \|", re.MULTILINE)
 

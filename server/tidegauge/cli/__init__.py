@@ -3,6 +3,8 @@
 - `group`: the command group; `environment`: the one place that reads the environment.
 - `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn.
 - `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
+- Behind them `child`, `listener`, `http_server`, `banner`, `settings_page`, `remote_write`,
+  `demo_fleet`, `demo_earlier`, `restarts`.
 """
 
 from __future__ import annotations

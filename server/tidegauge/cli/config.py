@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from tidegauge.cli.environment import read_config
-from tidegauge.config import describe_settings, show_settings
+from tidegauge.cli.settings_page import describe_settings
+from tidegauge.config import show_settings
 
 
 @click.command()
