@@ -1,4 +1,14 @@
-"""Tidegauge: metrics, dashboards and alerts in the PostgreSQL its users already run."""
+"""Tidegauge: metrics, dashboards and alerts in the PostgreSQL its users already run.
+
+The rooms from the top; a room enters those below it, never one beside or above:
+- `cli`: the commands. `app`: the Flask factory.
+- `api`, `compat`: routes, ours and other people's. `web`: what routes share.
+- `services`: the one place that wires.
+- `query`: the one door to data. `ingest`: the way in for samples.
+- `promql`: the language. `storage`: all SQL. `broker`: from accepting to storing.
+- `observability`: instruments, logs, health.
+- `model`: plain data. `config`: the settings. `errors`: the families of errors.
+"""
 
 from __future__ import annotations
 

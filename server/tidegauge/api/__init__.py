@@ -3,6 +3,8 @@
 - `metrics`: ingestion, the list of metrics, and their tags.
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `health`: health, probes and the exposition of our own instruments.
+
+Only `app` enters, to register the blueprints.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 - `errors`: what a publisher may hear.
 - `inprocess`: a bounded queue inside one process; a message is confirmed once it is committed.
 
-RabbitMQ joins as a second implementation, held by the same contract suite.
+`ingest` publishes and consumes by `protocol` and `errors`; only `services` chooses which broker.
 """
 
 from __future__ import annotations

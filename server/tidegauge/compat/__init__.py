@@ -4,6 +4,7 @@
 - `prometheus_params`: its parameters; `prometheus_json`: its answers.
 - `remote_write`: where Prometheus servers and agents push to.
 
+Only `app` enters, to register the blueprints.
 Source: grafana-contract in the design notes; Prometheus 3.14.
 """
 

@@ -6,6 +6,7 @@
 - `health`: named checks, and the body that sums them up.
 
 Every instrument, logger and clock is passed in; nothing here is global.
+Every room above may enter.
 """
 
 from __future__ import annotations

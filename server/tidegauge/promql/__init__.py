@@ -1,12 +1,17 @@
 """PromQL: text and arrays in, arrays out. No I/O, no clock, no settings.
 
 - `lexer`, `parser`, `typecheck`, `printer`: text to syntax tree and back (`nodes` has the tree).
+  Parts of the lexer: `tokens`, `lexer_numbers`, `lexer_strings`, `runes`; of the parser:
+  `parser_cursor`, `parser_expressions`, `parser_selectors`, `parser_suffixes`,
+  `parser_matching`, `parser_durations`, `parser_literals`; `parse_error` is what both raise.
 - `quoting`, `durations`: strings, numbers and durations as Go and Prometheus spell them.
 - `signatures`: what functions and aggregators exist, and the types of their arguments.
 - `reader`: the small protocol through which the engine asks for samples.
 - `value`: what an evaluation gives back.
 - `engine`: evaluates a tree over a time grid; `kernels` has its array functions.
 - `scripts`: runs Prometheus's evaluation scripts (`tidegauge promqltest`).
+
+`query` evaluates, the routes write values out, `cli` runs scripts; no storage is known here.
 
 Source: promql.md in the design notes; Prometheus 3.14.
 """

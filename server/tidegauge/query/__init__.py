@@ -6,6 +6,8 @@
 - `admission`: deadlines, places among the running, measurements, the slow-query log.
 - `limits`: what a query may cost, and the budgeted reader that holds it to that.
 - `times`: times and durations as the two APIs write them. Pure.
+
+`services` builds it; routes call `service` and `listings`, and read times by `times`.
 """
 
 from __future__ import annotations

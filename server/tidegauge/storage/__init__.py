@@ -6,7 +6,8 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `opening`: puts pool, catalogue and engine together as the settings want it.
 - `pool`, `watchdog`, `faults`: connections that heal, never wait for ever, and fail in our words.
 - `migrate`: the numbered SQL files of `migrations/`.
-- `embedded`, `launch`: a PostgreSQL of our own, from the wheel.
+- `embedded`, `launch`: a PostgreSQL of our own, from the wheel (`embedded_install`), with settings
+  for the job (`embedded_settings`).
 - `catalogue`: metric definitions and series. Behind it `catalogue_registry` (label sets to ids),
   `catalogue_selection` (matchers to series), `catalogue_labels` (names and values),
   `catalogue_metrics` (metadata, counts), `catalogue_version` (what makes memory exact),

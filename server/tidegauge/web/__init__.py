@@ -3,7 +3,7 @@
 - `context`: how a view reaches the services, and what is known of the request.
 - `access`: the permission that each route states, and who has it.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
-- `rendering`: JSON bytes.
+- `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
 - `errors`: the one table from error family to HTTP status, and the bodies of errors.
 - `lifecycle`: request ids, the access log, compression, the last error handler.
 
