@@ -21,7 +21,7 @@ $(STAMP): requirements.lock setup.cfg setup.py pyproject.toml
 	  echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; \
 	  rm -rf .venv; exit 1; } >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
