@@ -60,7 +60,7 @@ def print_ingest(title: str, rows: list[dict[str, Any]]) -> None:
     print(f"\n{title}")
     print(
         f"{'product':18}{'samples/s':>12}{'ratio':>8}{'µs CPU':>9}{'peak MiB':>10}"
-        f"{'data B':>9}{'log B':>8}"
+        f"{'data B':>9}{'log B':>8}{'found s':>9}"
     )
     for row in rows:
         print(
@@ -69,11 +69,13 @@ def print_ingest(title: str, rows: list[dict[str, Any]]) -> None:
             f"{row['cpu_us_per_sample']:>9.2f}{row['peak_memory_bytes'] / 2**20:>10.0f}"
             + (
                 f"{row['data_bytes_per_sample']:>9.1f}{row['log_bytes_per_sample']:>8.1f}"
+                f"{row['visible_after_s']:>9.2f}"
                 if "data_bytes_per_sample" in row
                 else ""
             )
         )
-    print("ratio: to the first row; µs CPU and bytes: a sample; log: the write-ahead log on disk")
+    print("ratio: to the first row; µs CPU and bytes: a sample; log: the write-ahead log on disk;")
+    print("found: from the last answer until a query that counts every sample has its answer")
 
 
 def print_queries(rows: list[dict[str, Any]]) -> None:

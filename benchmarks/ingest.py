@@ -84,7 +84,7 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
         wait_until(
             lambda: stored_samples(product, families, end_ms, rounds * 15 + 60) == expected,
             timeout_s=60,
-            every_s=0.5,
+            every_s=0.1,
             what=f"{name} holds {expected} samples",
         )
         visible_s = time.perf_counter() - asked
