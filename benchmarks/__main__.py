@@ -57,25 +57,25 @@ def main() -> None:
 
 def print_ingest(title: str, rows: list[dict[str, Any]]) -> None:
     """Print ingestion rows with their ratio to the first."""
+    stored = "data_bytes_per_sample" in rows[0]
     print(f"\n{title}")
     print(
         f"{'product':18}{'samples/s':>12}{'ratio':>8}{'µs CPU':>9}{'peak MiB':>10}"
-        f"{'data B':>9}{'log B':>8}{'found s':>9}"
+        + (f"{'data B':>9}{'log B':>8}{'found s':>9}" if stored else "")
     )
     for row in rows:
-        print(
+        line = (
             f"{row['product']:18}{row['samples_per_s']:>12,.0f}"
             f"{row['samples_per_s'] / rows[0]['samples_per_s']:>8.2f}"
             f"{row['cpu_us_per_sample']:>9.2f}{row['peak_memory_bytes'] / 2**20:>10.0f}"
-            + (
-                f"{row['data_bytes_per_sample']:>9.1f}{row['log_bytes_per_sample']:>8.1f}"
-                f"{row['visible_after_s']:>9.2f}"
-                if "data_bytes_per_sample" in row
-                else ""
-            )
         )
-    print("ratio: to the first row; µs CPU and bytes: a sample; log: the write-ahead log on disk;")
-    print("found: from the last answer until a query that counts every sample has its answer")
+        if stored:
+            line += f"{row['data_bytes_per_sample']:>9.1f}{row['log_bytes_per_sample']:>8.1f}"
+            line += f"{row['visible_after_s']:>9.2f}"
+        print(line)
+    if stored:
+        print("ratio: to the first row; µs CPU, bytes: a sample; log: the write-ahead log on disk;")
+        print("found: from the last answer until a query that counts every sample is answered")
 
 
 def print_queries(rows: list[dict[str, Any]]) -> None:
