@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import requests
 
 from benchmarks.payloads import (
     Family,
+    Request,
     counters,
     fleet_label_sets,
     gauges,
@@ -20,7 +21,7 @@ from benchmarks.payloads import (
 )
 from benchmarks.products import PRODUCTS, Product
 from benchmarks.resources import cpu_seconds, disk_usage, memory_bytes, watch_memory
-from benchmarks.sender import Sent, send_all
+from benchmarks.sender import send_all
 from tests.support.servers import wait_until
 
 SERIES, METRICS, CONNECTIONS = 10_000, 100, 4
@@ -40,8 +41,8 @@ def fleet(rounds: int) -> list[Family]:
     ]
 
 
-def stored_samples(product: Product, families: Iterable[Family], end_ms: int, span_s: int) -> int:
-    """Ask the product how many samples it holds of these families."""
+def stored_samples(product: Product, end_ms: int, span_s: int) -> int:
+    """Ask the product how many samples it holds of the fleet."""
     query = f'sum(count_over_time({{__name__=~"bench_metric_.*"}}[{span_s}s]))'
     answer = requests.post(
         f"http://{product.address}{product.api_path}/api/v1/query",
@@ -70,19 +71,12 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
             ),
         )
         disk_before = disk_usage(product.data)
-        warm = [part[: max(1, 2 * SERIES // CONNECTIONS // 2000)] for part in parts]
-        rest = [part[len(first) :] for part, first in zip(parts, warm, strict=True)]
-        send_all(product.address, warm)
-        cpu_before, idle = cpu_seconds(product.pid), memory_bytes(product.pid)
-        with watch_memory(product.pid) as peak:
-            sent = send_all(product.address, rest)
-            cpu = cpu_seconds(product.pid) - cpu_before
-        assert not sent.refused, f"{name} refused requests, by status: {sent.refused}"
+        row = _send_measured(product, parts, warm_up=max(1, 2 * SERIES // CONNECTIONS // 2000))
         expected = rounds * SERIES
         end_ms = start_ms + rounds * STEP_MS
         asked = time.perf_counter()
         wait_until(
-            lambda: stored_samples(product, families, end_ms, rounds * 15 + 60) == expected,
+            lambda: stored_samples(product, end_ms, rounds * 15 + 60) == expected,
             timeout_s=60,
             every_s=0.1,
             what=f"{name} holds {expected} samples",
@@ -90,7 +84,7 @@ def measure_remote_write(name: str, folder: Path, rounds: int) -> dict[str, Any]
         visible_s = time.perf_counter() - asked
         disk_after = disk_usage(product.data)
     return {
-        **_row(name, sent, cpu, peak.bytes, idle),
+        **row,
         "visible_after_s": visible_s,
         "data_bytes_per_sample": (disk_after.data - disk_before.data) / expected,
         "log_bytes_per_sample": (disk_after.log - disk_before.log) / expected,
@@ -109,22 +103,25 @@ def measure_json(name: str, folder: Path, rounds: int) -> dict[str, Any]:
                 mine, start_ms=start_ms, step_ms=STEP_MS, samples=1000, host=product.address
             ),
         )
-        send_all(product.address, [part[:3] for part in parts])
-        cpu_before, idle = cpu_seconds(product.pid), memory_bytes(product.pid)
-        with watch_memory(product.pid) as peak:
-            sent = send_all(product.address, [part[3:] for part in parts])
-            cpu = cpu_seconds(product.pid) - cpu_before
-    assert not sent.refused, f"{name} refused requests, by status: {sent.refused}"
-    return _row(name, sent, cpu, peak.bytes, idle)
+        return _send_measured(product, parts, warm_up=3)
 
 
-def _row(name: str, sent: Sent, cpu: float, peak: int, idle: int) -> dict[str, Any]:
+def _send_measured(
+    product: Product, parts: Sequence[Sequence[Request]], *, warm_up: int
+) -> dict[str, Any]:
+    """Send all; the first requests of each connection make the series known and do not count."""
+    send_all(product.address, [part[:warm_up] for part in parts])
+    cpu_before, idle = cpu_seconds(product.pid), memory_bytes(product.pid)
+    with watch_memory(product.pid) as peak:
+        sent = send_all(product.address, [part[warm_up:] for part in parts])
+        cpu = cpu_seconds(product.pid) - cpu_before
+    assert not sent.refused, f"{product.name} refused requests, by status: {sent.refused}"
     return {
-        "product": name,
+        "product": product.name,
         "samples": sent.samples,
         "seconds": sent.seconds,
         "samples_per_s": sent.rate,
         "cpu_us_per_sample": cpu / sent.samples * 1e6,
-        "peak_memory_bytes": peak,
+        "peak_memory_bytes": peak.bytes,
         "idle_memory_bytes": idle,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,9 +44,7 @@ def tidegauge(folder: Path) -> Iterator[Product]:
         str(port),
     ]
     with (folder / "tidegauge.log").open("ab") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=_limits_for_the_bench(), cwd=folder
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
     try:
         wait_until(
             lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/ready"),
@@ -66,10 +63,6 @@ def tidegauge(folder: Path) -> Iterator[Product]:
     finally:
         process.terminate()
         process.wait(timeout=60)
-
-
-def _limits_for_the_bench() -> dict[str, str]:
-    return {**os.environ, "TIDEGAUGE_SERIES_PER_METRIC_JSON": "10000"}
 
 
 @contextlib.contextmanager

@@ -179,17 +179,17 @@ def test_rate_of_every_counter_is_what_prometheus_gives(pair: Pair) -> None:
     assert len(counters) > 100
     for name in sorted(counters):
         born_before = f"{name} offset 50s @ {pair.end_ms / 1000}"
-        compare_over_range(
+        assert_same_over_range(
             pair, f"rate({name}[20s]) and ignoring (__name__) ({born_before})", may_be_empty=True
         )
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_range_query_gives_what_prometheus_gives(pair: Pair, query: str) -> None:
-    compare_over_range(pair, query)
+    assert_same_over_range(pair, query)
 
 
-def compare_over_range(pair: Pair, query: str, *, may_be_empty: bool = False) -> None:
+def assert_same_over_range(pair: Pair, query: str, *, may_be_empty: bool = False) -> None:
     params = {
         "query": query,
         "start": (pair.end_ms - 30_000) / 1000,
