@@ -6,6 +6,7 @@ The rooms from the top; a room enters those below it, never one beside or above:
 - `services`: the one place that wires.
 - `query`: the one door to data. `ingest`: the way in for samples.
 - `promql`: the language. `storage`: all SQL. `broker`: from accepting to storing.
+- `cache`: answers kept for a while. `resilience`: circuit breakers, rate limits.
 - `observability`: instruments, logs, health.
 - `model`: plain data. `config`: the settings. `errors`: the families of errors.
 """

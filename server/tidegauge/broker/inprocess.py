@@ -53,6 +53,8 @@ class InProcessBroker:
         log: is told of dead letters.
     """
 
+    durable = False
+
     def __init__(
         self,
         *,

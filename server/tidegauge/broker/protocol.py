@@ -35,6 +35,59 @@ class Delivery:
     redelivered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be stored as it is.
+
+    Args:
+        message: what was published, under its old id.
+        reason: why it was put aside, for people.
+        died_ms: when, Unix ms.
+    """
+
+    message: Message
+    reason: str
+    died_ms: int
+
+
+class DeadLetters(Protocol):
+    """What was put aside: to be looked at, sent again, or thrown away."""
+
+    def count(self) -> int:
+        """Return how many there are.
+
+        Raises:
+            Unavailable.
+        """
+        ...
+
+    def list(self, *, limit: int) -> Sequence[DeadLetter]:
+        """Return the oldest ones, oldest first, and leave them where they are.
+
+        Raises:
+            Unavailable.
+        """
+        ...
+
+    def replay(self, ids: Sequence[bytes] | None) -> int:
+        """Send these again under their old ids (None: all there are now); return how many went.
+
+        One is taken away only when it is safely in the queue again.
+
+        Raises:
+            Unavailable: what did not go is still there.
+        """
+        ...
+
+    def purge(self, ids: Sequence[bytes] | None) -> int:
+        """Throw these away for good (None: all there are now); return how many went.
+
+        Raises:
+            Unavailable.
+        """
+        ...
+
+
 class Publisher(Protocol):
     """Hands messages over."""
 
@@ -50,7 +103,14 @@ class Publisher(Protocol):
 
 
 class Consumer(Protocol):
-    """Takes messages in the order in which they were published."""
+    """Takes messages in the order in which they were published.
+
+    Attributes:
+        durable: messages outlive this process, so nobody waits for their outcome, and while
+            storage is away they may be held for as long as it takes.
+    """
+
+    durable: bool
 
     def take(self, *, max_samples: int, linger_s: float, timeout_s: float) -> Sequence[Delivery]:
         """Return what has arrived: at least one message, or none after timeout_s.
@@ -73,10 +133,11 @@ class Consumer(Protocol):
         ...
 
     def give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        """Say that storage stayed away through every retry; nothing of these is acknowledged.
+        """Say that nothing of these will be stored now; nothing of these is acknowledged.
 
-        Whoever still waits for them is told Unavailable. A queue that lives in memory lets them
-        go, since their senders send again; a durable one keeps them or dead-letters them.
+        A queue that lives in memory lets them go: whoever still waits for them is told
+        Unavailable, and sends again. A durable one (`durable`) delivers them again, to whichever
+        consumer takes them next.
         """
         ...
 

@@ -1,0 +1,57 @@
+"""The settings: one frozen tree, read once from the environment, all faults reported together.
+
+- `declare`: how one setting is declared, with its variable, default, bounds and help text.
+- `product`: what the product does; `pipeline`: the parts around it.
+- `loading`: the tree, and how an environment becomes one.
+
+`cli.settings_page` makes the reference page in `docs/` from the same declarations. Nothing else
+reads the environment. Every room enters, by this package's own names.
+"""
+
+from __future__ import annotations
+
+from tidegauge.config.loading import (
+    SECTIONS,
+    Config,
+    leaves,
+    load_config,
+    mask_secret,
+    show_settings,
+)
+from tidegauge.config.pipeline import (
+    AccessConfig,
+    BreakerConfig,
+    BrokerConfig,
+    CacheConfig,
+    LimitsConfig,
+    TraceConfig,
+    WorkerConfig,
+)
+from tidegauge.config.product import (
+    DatabaseConfig,
+    HttpConfig,
+    IngestConfig,
+    LogConfig,
+    QueryConfig,
+)
+
+__all__ = [
+    "SECTIONS",
+    "AccessConfig",
+    "BreakerConfig",
+    "BrokerConfig",
+    "CacheConfig",
+    "Config",
+    "DatabaseConfig",
+    "HttpConfig",
+    "IngestConfig",
+    "LimitsConfig",
+    "LogConfig",
+    "QueryConfig",
+    "TraceConfig",
+    "WorkerConfig",
+    "leaves",
+    "load_config",
+    "mask_secret",
+    "show_settings",
+]

@@ -1,0 +1,264 @@
+"""The settings of the parts around the product: queue, worker, cache, limits, breakers, traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegauge.config.declare import setting
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerConfig:
+    """The queue between who accepts samples and who stores them."""
+
+    url: str = setting(
+        "RABBITMQ_URL",
+        "",
+        "RabbitMQ to use (`amqp://user:password@host:5672/vhost`); empty: a queue inside the API "
+        "process, which answers after the commit.",
+        secret=True,
+    )
+    queue_type: str = setting(
+        "TIDEGAUGE_RABBITMQ_QUEUE_TYPE",
+        "quorum",
+        "Type of the queues in RabbitMQ.",
+        choices=("quorum", "classic"),
+    )
+    queue_messages: int = setting(
+        "TIDEGAUGE_RABBITMQ_QUEUE_MESSAGES",
+        100_000,
+        "Most messages in RabbitMQ's queue; over it the API answers 503.",
+        low=1,
+        high=100_000_000,
+    )
+    message_ttl_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_MESSAGE_TTL_SECONDS",
+        3600,
+        "Age at which a message that no worker took becomes a dead letter.",
+        low=1,
+        high=30 * 86400,
+    )
+    dead_letter_ttl_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_DEAD_LETTER_TTL_SECONDS",
+        7 * 86400,
+        "How long dead letters are kept.",
+        low=1,
+        high=365 * 86400,
+    )
+    prefetch: int = setting(
+        "TIDEGAUGE_RABBITMQ_PREFETCH",
+        100,
+        "Messages that one worker may hold.",
+        low=1,
+        high=10_000,
+    )
+    confirm_timeout_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_CONFIRM_TIMEOUT_SECONDS",
+        5,
+        "How long a request waits for RabbitMQ's confirmation, reconnection included, before 503.",
+        low=1,
+        high=300,
+    )
+    connect_timeout_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_CONNECT_TIMEOUT_SECONDS",
+        5,
+        "Wait for a new connection to RabbitMQ.",
+        low=1,
+        high=60,
+    )
+    heartbeat_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_HEARTBEAT_SECONDS",
+        10,
+        "Silence after which a connection to RabbitMQ counts as lost, about twice over.",
+        low=2,
+        high=600,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """The worker that moves messages from RabbitMQ into the database."""
+
+    flush_ms: int = setting(
+        "TIDEGAUGE_WORKER_FLUSH_MS",
+        100,
+        "How long a worker gathers before it writes, unless TIDEGAUGE_FLUSH_POINTS are there.",
+        low=0,
+        high=10_000,
+    )
+    host: str = setting(
+        "TIDEGAUGE_WORKER_HOST", "127.0.0.1", "Address of a worker's own health and metrics."
+    )
+    port: int = setting(
+        "TIDEGAUGE_WORKER_PORT",
+        0,
+        "Port of a worker's own /health and /metrics; 0: it has none.",
+        low=0,
+        high=65535,
+    )
+    count: int = setting(
+        "TIDEGAUGE_WORKERS",
+        1,
+        "Workers that `tidegauge up` starts when RABBITMQ_URL is set.",
+        low=1,
+        high=64,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """Answers that are kept for a while, and the Redis that keeps them."""
+
+    url: str = setting(
+        "REDIS_URL",
+        "",
+        "Redis to use (`redis://:password@host:6379/0`); empty: a cache inside each process.",
+        secret=True,
+    )
+    timeout_ms: int = setting(
+        "TIDEGAUGE_REDIS_TIMEOUT_MS",
+        250,
+        "Longest wait for Redis, connecting included; after it the work is done without.",
+        low=1,
+        high=10_000,
+    )
+    max_bytes: int = setting(
+        "TIDEGAUGE_CACHE_BYTES",
+        64 * 1024 * 1024,
+        "Most bytes that the cache inside a process holds.",
+        low=0,
+        high=64 * 1024 * 1024 * 1024,
+    )
+    max_result_bytes: int = setting(
+        "TIDEGAUGE_CACHE_RESULT_BYTES",
+        4 * 1024 * 1024,
+        "Largest query result that is kept; 0 keeps none.",
+        low=0,
+        high=512 * 1024 * 1024,
+    )
+    recent_s: int = setting(
+        "TIDEGAUGE_CACHE_RECENT_SECONDS",
+        10,
+        "How long a result is kept whose range touches the last minutes.",
+        low=1,
+        high=3600,
+    )
+    past_s: int = setting(
+        "TIDEGAUGE_CACHE_PAST_SECONDS",
+        300,
+        "How long a result is kept whose range lies wholly in the past.",
+        low=1,
+        high=86_400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """How many requests a minute one sender may make; programs on this machine are not limited."""
+
+    ingest_per_minute: int = setting(
+        "TIDEGAUGE_RATE_INGEST_PER_MINUTE",
+        10_000,
+        "Ingestion requests a minute from one address.",
+        low=1,
+        high=100_000_000,
+    )
+    query_per_minute: int = setting(
+        "TIDEGAUGE_RATE_QUERY_PER_MINUTE",
+        100,
+        "Queries a minute of one person, or of one address that names nobody.",
+        low=1,
+        high=100_000_000,
+    )
+    token_query_per_minute: int = setting(
+        "TIDEGAUGE_RATE_TOKEN_QUERY_PER_MINUTE",
+        6000,
+        "Queries a minute with one access token: one Grafana serves many people.",
+        low=1,
+        high=100_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerConfig:
+    """When work on a failing neighbour is refused at once instead of tried."""
+
+    timeout_s: int = setting(
+        "TIDEGAUGE_BREAKER_TIMEOUT_SECONDS",
+        10,
+        "Work that takes longer counts as failed.",
+        low=1,
+        high=3600,
+    )
+    error_percent: int = setting(
+        "TIDEGAUGE_BREAKER_ERROR_PERCENT",
+        40,
+        "Share of failures in the window at which a breaker opens.",
+        low=1,
+        high=100,
+    )
+    window_s: int = setting(
+        "TIDEGAUGE_BREAKER_WINDOW_SECONDS", 10, "The rolling window.", low=1, high=3600
+    )
+    volume: int = setting(
+        "TIDEGAUGE_BREAKER_VOLUME",
+        10,
+        "Calls in the window below which a breaker stays closed.",
+        low=1,
+        high=1_000_000,
+    )
+    reset_s: int = setting(
+        "TIDEGAUGE_BREAKER_RESET_SECONDS",
+        60,
+        "How long an open breaker refuses before it lets one call through; the return of what was "
+        "away ends it earlier.",
+        low=1,
+        high=3600,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """Who is let in, until there are accounts."""
+
+    token: str = setting(
+        "TIDEGAUGE_ACCESS_TOKEN",
+        "",
+        "A secret of at least 16 characters; who sends it (`Authorization: Bearer`, or as the "
+        "password of basic authentication) may do everything. Empty: programs on the same machine "
+        "only.",
+        secret=True,
+    )
+    trusted_proxies: str = setting(
+        "TIDEGAUGE_TRUSTED_PROXIES",
+        "",
+        "Networks (`10.0.0.0/8,::1/128`) of reverse proxies whose X-Forwarded-For names the "
+        "sender.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConfig:
+    """Spans and figures about Tidegauge itself."""
+
+    exporter: str = setting(
+        "TIDEGAUGE_TRACE",
+        "none",
+        "Where OpenTelemetry spans go.",
+        choices=("none", "console", "otlp"),
+    )
+    otlp_endpoint: str = setting(
+        "TIDEGAUGE_TRACE_OTLP_ENDPOINT",
+        "http://127.0.0.1:4318/v1/traces",
+        "Address for spans by OTLP over HTTP.",
+    )
+    sample_percent: int = setting(
+        "TIDEGAUGE_TRACE_SAMPLE_PERCENT", 100, "Share of requests that are traced.", low=0, high=100
+    )
+    own_metrics_s: int = setting(
+        "TIDEGAUGE_OWN_METRICS_SECONDS",
+        15,
+        "How often each process stores its own metrics in Tidegauge; 0: never.",
+        low=0,
+        high=3600,
+    )
