@@ -14,18 +14,22 @@ import pytest
 from psycopg2 import sql
 from tidegauge.storage.embedded import EmbeddedPostgres
 
+from tests.support.rabbitmq import RabbitMQ, run_rabbitmq
+from tests.support.redis import Redis, run_redis
+
 # A test's data need not survive a power cut; tests of durability start the real product.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 _SERVICE_FOLDERS = {"processes", "clients"}
+_SERVERS = {"postgres", "rabbitmq", "redis_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs PostgreSQL or other real services, so that `make test-fast` leaves it out."""
     for item in items:
-        needs_database = "postgres" in getattr(item, "fixturenames", ())
-        if needs_database or _SERVICE_FOLDERS & set(item.path.parts):
+        needs_server = _SERVERS & set(getattr(item, "fixturenames", ()))
+        if needs_server or _SERVICE_FOLDERS & set(item.path.parts):
             item.add_marker(pytest.mark.services)
 
 
@@ -76,6 +80,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
         yield PostgresServer(server.url_of("postgres", superuser=True))
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A private RabbitMQ; a test that stops it starts it again."""
+    with run_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A private Redis; a test that stops it starts it again."""
+    with run_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What every broker promises, held against each implementation.
 
-A further implementation joins by a fixture that returns an object that is both Publisher and
-Consumer, and its name in the parameters of `broker`.
+A further implementation joins by a fixture that returns an object that is Publisher, Consumer and
+DeadLetters in one, and its name in the parameters of `broker`.
 """
 
 from __future__ import annotations
@@ -10,46 +10,30 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from tidegauge.broker.errors import MessageRejected
 from tidegauge.broker.inprocess import InProcessBroker
-from tidegauge.broker.protocol import Message
-from tidegauge.errors import InvalidInput, Unavailable
 
-# Nothing waits so long unless a promise is broken.
-PATIENCE_S = 20.0
+from tests.contracts.broker_kit import PATIENCE_S, Published, message, numbers, take
+from tests.contracts.rabbitmq_kit import RabbitBroker
+from tests.support.rabbitmq import RabbitMQ
 
 
 @pytest.fixture
-def inprocess() -> InProcessBroker:
-    return InProcessBroker(max_messages=8, max_bytes=1000)
+def inprocess() -> Iterator[InProcessBroker]:
+    broker = InProcessBroker(max_messages=8, max_bytes=1000)
+    yield broker
+    broker.close()
 
 
-@pytest.fixture(params=["inprocess"])
+@pytest.fixture
+def rabbit(rabbitmq: RabbitMQ) -> Iterator[RabbitBroker]:
+    broker = RabbitBroker(rabbitmq.url)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture(params=["inprocess", "rabbit"])
 def broker(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
-
-
-class Published:
-    """A publish in a thread of its own."""
-
-    def __init__(self, broker, message: Message, timeout_s: float) -> None:
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(broker, message, timeout_s))
-        self._thread.start()
-
-    def _run(self, broker, message: Message, timeout_s: float) -> None:
-        try:
-            broker.publish(message, timeout_s=timeout_s)
-        except (Unavailable, InvalidInput) as exc:
-            self.error = exc
-
-    def is_waiting(self) -> bool:
-        return self._thread.is_alive()
-
-    def finish(self) -> Exception | None:
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-        return self.error
 
 
 @pytest.fixture
@@ -57,29 +41,17 @@ def publish(broker) -> Iterator[Callable[..., Published]]:
     """A function that publishes in the background and returns once the message has arrived."""
     started: list[Published] = []
 
-    def start(number: int, *, count: int = 1, timeout_s: float = PATIENCE_S) -> Published:
+    def start(number: int, *, count: int = 1) -> Published:
         before = broker.depth()
-        started.append(Published(broker, message(number, count), timeout_s))
+        started.append(Published(broker, message(number, count), PATIENCE_S))
         while broker.depth() == before and started[-1].is_waiting():
             pass
         return started[-1]
 
     yield start
-    broker.give_up(take(broker, timeout_s=0.0), "the test is over")
+    broker.acknowledge(take(broker, timeout_s=0.0))
     for one in started:
         one.finish()
-
-
-def message(number: int, count: int = 1, body: bytes = b"body") -> Message:
-    return Message(number.to_bytes(16, "big"), 1, count, f"request-{number}", body)
-
-
-def take(broker, *, max_samples: int = 1, linger_s: float = 0.0, timeout_s: float = PATIENCE_S):
-    return broker.take(max_samples=max_samples, linger_s=linger_s, timeout_s=timeout_s)
-
-
-def numbers(deliveries) -> list[int]:
-    return [int.from_bytes(delivery.message.id, "big") for delivery in deliveries]
 
 
 def test_nothing_is_taken_from_an_empty_queue(broker) -> None:
@@ -107,81 +79,89 @@ def test_messages_are_taken_together_in_the_order_of_publishing(broker, publish)
     broker.acknowledge(deliveries)
 
 
-def test_a_publisher_returns_only_after_the_acknowledgement(broker, publish) -> None:
-    published = publish(1)
-    deliveries = take(broker)
-
-    assert published.is_waiting()
-    broker.acknowledge(deliveries)
-    assert published.finish() is None
-
-
-def test_acknowledging_one_leaves_the_other_waiting(broker, publish) -> None:
-    first, second = publish(1), publish(2)
-    deliveries = take(broker)
-
-    broker.acknowledge(deliveries[:1])
-
-    assert first.finish() is None
-    assert second.is_waiting()
-    broker.acknowledge(deliveries[1:])
-    assert second.finish() is None
-
-
-def test_requeued_messages_come_again_before_later_ones_and_say_so(broker, publish) -> None:
+def test_requeued_messages_come_again_and_say_so(broker, publish) -> None:
     publish(1)
     publish(2)
-    taken = take(broker)
-    publish(3)
 
-    broker.requeue(taken)
-    again = take(broker)
+    broker.requeue(take(broker, max_samples=2, linger_s=PATIENCE_S))
+    again = take(broker, max_samples=2, linger_s=PATIENCE_S)
 
-    assert numbers(again) == [1, 2, 3]
-    assert [delivery.redelivered for delivery in again] == [True, True, False]
+    assert sorted(numbers(again)) == [1, 2]
+    assert all(delivery.redelivered for delivery in again)
     broker.acknowledge(again)
 
 
-def test_a_dead_lettered_message_is_rejected_with_its_reason_and_alone(broker, publish) -> None:
-    poisonous, harmless = publish(1), publish(2)
-    deliveries = take(broker)
+def test_a_dead_letter_is_kept_alone_with_its_reason(broker, publish) -> None:
+    publish(1)
+    publish(2)
+    deliveries = take(broker, max_samples=2, linger_s=PATIENCE_S)
 
     broker.dead_letter(deliveries[0], "no such codec")
     broker.acknowledge(deliveries[1:])
 
-    error = poisonous.finish()
-    assert isinstance(error, MessageRejected)
-    assert "no such codec" in error.message
-    assert harmless.finish() is None
-    assert list(take(broker, timeout_s=0.0)) == []
+    (letter,) = broker.read_oldest(limit=10)
+    assert (letter.message, letter.reason) == (message(1), "no such codec")
+    assert letter.died_ms > 1_600_000_000_000
+    assert broker.count() == 1
+    assert broker.find(message(1).id) == letter
+    assert broker.find(message(2).id) is None
+    assert list(take(broker, timeout_s=0.2)) == []
 
 
-def test_a_message_that_is_given_up_is_unavailable_never_acknowledged(broker, publish) -> None:
-    published = publish(1)
+@pytest.fixture
+def bury(broker, publish):
+    """A function that makes dead letters of new messages with these numbers."""
 
-    broker.give_up(take(broker), "the database is away")
+    def run(*wanted: int) -> None:
+        for number in wanted:
+            publish(number)
+            (delivery,) = take(broker)
+            broker.dead_letter(delivery, "for the test")
 
-    error = published.finish()
-    assert isinstance(error, Unavailable)
-    assert "the database is away" in error.message
-
-
-def test_an_unconfirmed_message_is_unavailable_after_its_timeout(broker, publish) -> None:
-    published = publish(1, timeout_s=0.01)
-
-    assert isinstance(published.finish(), Unavailable)
+    return run
 
 
-def test_depth_counts_what_waits_and_what_is_taken_until_it_is_settled(broker, publish) -> None:
-    publish(1)
-    publish(2)
-    assert broker.depth() == 2
+def test_a_replayed_dead_letter_comes_again_under_its_old_id(broker, bury) -> None:
+    bury(1, 2, 3)
 
-    deliveries = take(broker)
-    assert broker.depth() == 2
+    assert broker.replay([message(2).id]) == 1
 
-    broker.acknowledge(deliveries)
-    assert broker.depth() == 0
+    (delivery,) = take(broker)
+    assert delivery.message == message(2)
+    broker.acknowledge([delivery])
+    assert numbers_of(broker.read_oldest(limit=10)) == [1, 3]
+
+
+def test_all_dead_letters_are_replayed_or_purged_when_none_is_named(broker, bury) -> None:
+    bury(1, 2)
+
+    assert broker.replay(None) == 2
+    again = take(broker, max_samples=2, linger_s=PATIENCE_S)
+    assert sorted(numbers(again)) == [1, 2]
+    broker.acknowledge(again)
+    bury(3, 4)
+    assert broker.purge(None) == 2
+    assert broker.count() == 0
+
+
+def test_purging_named_dead_letters_leaves_the_others(broker, bury) -> None:
+    bury(1, 2, 3)
+
+    assert broker.purge([message(1).id, message(3).id, message(9).id]) == 2
+
+    assert numbers_of(broker.read_oldest(limit=10)) == [2]
+
+
+def test_a_listing_shows_no_more_than_asked_for_and_takes_nothing_away(broker, bury) -> None:
+    bury(1, 2, 3)
+
+    for _ in range(2):
+        assert len(broker.read_oldest(limit=2)) == 2
+    assert broker.count() == 3
+
+
+def numbers_of(letters) -> list[int]:
+    return sorted(int.from_bytes(letter.message.id, "big") for letter in letters)
 
 
 def test_settling_twice_is_harmless(broker, publish) -> None:
@@ -191,10 +171,8 @@ def test_settling_twice_is_harmless(broker, publish) -> None:
 
     broker.acknowledge(deliveries)
     broker.requeue(deliveries)
-    broker.dead_letter(deliveries[0], "late")
 
-    assert broker.depth() == 0
-    assert list(take(broker, timeout_s=0.0)) == []
+    assert list(take(broker, timeout_s=0.2)) == []
 
 
 def test_lingering_ends_when_enough_samples_have_gathered(broker, publish) -> None:

@@ -21,7 +21,7 @@ from tests.support.servers import free_port, wait_until
 _ARRIVALS = "SELECT payload FROM arrivals WHERE metric_id = %s ORDER BY id"
 _METRIC = "SELECT id FROM metric_definitions WHERE name = %s"
 _RECORD = np.dtype([("series", "<i4"), ("time_ms", "<i8"), ("value", "<f8")])
-_SETTINGS = ("TIDEGAUGE_", "DATABASE_", "PROMETHEUS_MULTIPROC_DIR")
+_SETTINGS = ("TIDEGAUGE_", "DATABASE_", "RABBITMQ_URL", "REDIS_URL", "PROMETHEUS_MULTIPROC_DIR")
 
 
 def clean_environment(**settings: str) -> dict[str, str]:

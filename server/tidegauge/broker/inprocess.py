@@ -10,26 +10,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.errors import MessageRejected, NotConfirmed, QueueFull
-from tidegauge.broker.protocol import Delivery, Message
+from tidegauge.broker.protocol import DeadLetter, Delivery, Message
 from tidegauge.errors import TidegaugeError
 
 DEAD_LETTERS_KEPT = 100
 RETRY_AFTER_FULL_S = 1
 RETRY_AFTER_UNCONFIRMED_S = 5
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that will not be stored, and why."""
-
-    message: Message
-    reason: str
 
 
 class _Entry:
@@ -51,6 +42,7 @@ class InProcessBroker:
         max_bytes: most bytes of bodies in these.
         monotonic: seconds; the clock of lingering.
         log: is told of dead letters.
+        clock_ms: Unix ms, the time at which a message is put aside.
     """
 
     durable = False
@@ -62,7 +54,9 @@ class InProcessBroker:
         max_bytes: int,
         monotonic: Callable[[], float] = time.monotonic,
         log: FilteringBoundLogger | None = None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self._clock_ms = clock_ms
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._monotonic = monotonic
         self._log = log or structlog.get_logger()
@@ -168,7 +162,7 @@ class InProcessBroker:
                 reason=reason,
             )
             with self._arrived:
-                self._dead.append(DeadLetter(message, reason))
+                self._dead.append(DeadLetter(message, reason, self._clock_ms()))
                 self._dead_total += 1
             self._fail(entry, MessageRejected(f"samples cannot be stored: {reason}"))
 
@@ -186,15 +180,56 @@ class InProcessBroker:
         with self._arrived:
             return self._count()
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the dead-lettered messages, oldest first; the last hundred of them."""
+    # The dead letters: the last hundred are kept.
+
+    def count(self) -> int:
+        """Return how many dead letters are kept."""
         with self._arrived:
-            return list(self._dead)
+            return len(self._dead)
+
+    def read_oldest(self, *, limit: int) -> Sequence[DeadLetter]:
+        """Return the oldest dead letters, oldest first."""
+        with self._arrived:
+            return [*self._dead][:limit]
+
+    def find(self, message_id: bytes) -> DeadLetter | None:
+        """Return the oldest dead letter with this id, or None."""
+        with self._arrived:
+            return next((one for one in self._dead if one.message.id == message_id), None)
+
+    def replay(self, ids: Sequence[bytes] | None) -> int:
+        """Put these into the queue again, where nobody waits for them; return how many went.
+
+        Raises:
+            QueueFull, NotConfirmed: those that did not go are still dead letters.
+        """
+        done = 0
+        for letter in self._chosen(ids):
+            self._enqueue(letter.message)
+            self._forget(letter)
+            done += 1
+        return done
+
+    def purge(self, ids: Sequence[bytes] | None) -> int:
+        """Throw these dead letters away (None: all); return how many went."""
+        chosen = self._chosen(ids)
+        for letter in chosen:
+            self._forget(letter)
+        return len(chosen)
 
     def dead_letters_total(self) -> int:
         """Return how many messages were ever dead-lettered."""
         with self._arrived:
             return self._dead_total
+
+    def _chosen(self, ids: Sequence[bytes] | None) -> Sequence[DeadLetter]:
+        with self._arrived:
+            return [one for one in self._dead if ids is None or one.message.id in ids]
+
+    def _forget(self, letter: DeadLetter) -> None:
+        with self._arrived:
+            if letter in self._dead:
+                self._dead.remove(letter)
 
     def close(self) -> None:
         """Take no more; who waits in the queue hears NotConfirmed, who was taken is settled."""

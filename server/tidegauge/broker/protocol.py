@@ -17,6 +17,7 @@ class Message:
         count: how many samples are in it.
         request_id: for the logs.
         body: the encoded batch.
+        trace: W3C traceparent of the request, or "".
     """
 
     id: bytes
@@ -24,6 +25,7 @@ class Message:
     count: int
     request_id: str
     body: bytes
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,16 @@ class DeadLetters(Protocol):
         """
         ...
 
-    def list(self, *, limit: int) -> Sequence[DeadLetter]:
+    def read_oldest(self, *, limit: int) -> Sequence[DeadLetter]:
         """Return the oldest ones, oldest first, and leave them where they are.
+
+        Raises:
+            Unavailable.
+        """
+        ...
+
+    def find(self, message_id: bytes) -> DeadLetter | None:
+        """Return the oldest one with this id, or None.
 
         Raises:
             Unavailable.

@@ -1,10 +1,11 @@
 """The command line `tidegauge`: one thin file per command, nobody imports it.
 
 - `group`: the command group; `environment`: the one place that reads the environment.
-- `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn.
+- `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn; `worker`: from
+  RabbitMQ into the database; `dlq`: what could not be stored.
 - `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
-- Behind them `child`, `listener`, `http_server`, `banner`, `settings_page`, `remote_write`,
-  `demo_fleet`, `demo_earlier`, `restarts`.
+- Behind them `signals`, `child`, `listener`, `http_server`, `banner`, `settings_page`,
+  `remote_write`, `demo_fleet`, `demo_earlier`, `restarts`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from tidegauge.cli.group import CommandGroup
 COMMANDS = {
     "up": "tidegauge.cli.up:up",
     "serve": "tidegauge.cli.serve:serve",
+    "worker": "tidegauge.cli.worker:worker",
+    "dlq": "tidegauge.cli.dlq:dlq",
     "migrate": "tidegauge.cli.migrate:migrate",
     "config": "tidegauge.cli.config:config",
     "commands": "tidegauge.cli.commands:commands",

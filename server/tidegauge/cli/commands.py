@@ -23,19 +23,22 @@ def commands(ctx: click.Context) -> None:
     """Print the reference page of all commands, in Markdown."""
     group = ctx.find_root().command
     assert isinstance(group, click.Group)
-    click.echo("\n".join([_HEAD, *_describe(group, ctx)]))
+    click.echo("\n".join([_HEAD, *_describe(group, ctx, "tidegauge")]))
 
 
-def _describe(group: click.Group, ctx: click.Context) -> Iterator[str]:
+def _describe(group: click.Group, ctx: click.Context, path: str) -> Iterator[str]:
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if command is None or command.hidden:
             continue
-        yield f"\n## tidegauge {name}\n"
+        yield f"\n## {path} {name}\n"
         yield "\n".join(line.strip() for line in (command.help or "").strip().splitlines())
+        if isinstance(command, click.Group):
+            yield from _describe(command, ctx, f"{path} {name}")
+            continue
         rows = [
             record
-            for parameter in command.get_params(click.Context(command))
+            for parameter in command.get_params(click.Context(command, parent=ctx))
             if isinstance(parameter, click.Option)
             and (record := parameter.get_help_record(ctx)) is not None
         ]

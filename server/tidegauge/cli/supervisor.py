@@ -50,6 +50,7 @@ class Supervisor:
         self._postgres, self._api, self._address = postgres, api, address
         self._shutdown_s, self._say, self._clock_s = shutdown_s, say, clock_s
         self._extras: list[Child] = []
+        self._workers: list[tuple[Child, RestartPolicy]] = []
         self._postgres_restarts = RestartPolicy(most_deaths=5)
         self._api_restarts = RestartPolicy()
 
@@ -74,6 +75,11 @@ class Supervisor:
         self._extras.append(child)
         child.start()
 
+    def add_worker(self, child: Child) -> None:
+        """Start a worker that is kept alive like the API."""
+        self._workers.append((child, RestartPolicy()))
+        child.start()
+
     def watch(self, stop: threading.Event) -> bool:
         """Keep the parts alive until `stop`; return whether it ended in order."""
         while not stop.wait(_WATCH_S):
@@ -81,22 +87,32 @@ class Supervisor:
                 if not self._revive_postgres(self._postgres, code, stop):
                     return False
             elif (code := self._api.poll()) is not None:
-                delay_s = self._api_restarts.note_death(self._clock_s()) or 0
-                self._say(f"the API ended ({_exit(code)}); starting it again in {delay_s:g} s")
-                if not stop.wait(delay_s):
-                    self._api.start()
+                self._restart("the API", self._api, code, self._api_restarts, stop)
+            for worker, restarts in self._workers:
+                if (code := worker.poll()) is not None:
+                    self._restart("a worker", worker, code, restarts, stop)
             for child in [extra for extra in self._extras if extra.poll() is not None]:
                 self._say(f"what filled in samples has ended; its log is {child.log}")
                 self._extras.remove(child)
-            for child in (self._api, *self._extras):
+            for child in (self._api, *self._extras, *(worker for worker, _ in self._workers)):
                 child.rotate_log()
         return True
 
+    def _restart(
+        self, name: str, child: Child, code: int, restarts: RestartPolicy, stop: threading.Event
+    ) -> None:
+        delay_s = restarts.note_death(self._clock_s()) or 0
+        self._say(f"{name} ended ({_exit(code)}); starting it again in {delay_s:g} s")
+        if not stop.wait(delay_s):
+            child.start()
+
     def stop(self) -> None:
-        """Stop what fills, then the API, which writes what it accepted, then the database."""
+        """Stop what fills, then the API, which writes what it accepted, workers, the database."""
         for child in self._extras:
             child.stop(_STOP_SLACK_S)
         self._api.stop(self._shutdown_s + _STOP_SLACK_S)
+        for worker, _ in self._workers:
+            worker.stop(self._shutdown_s + _STOP_SLACK_S)
         if self._postgres is not None:
             self._postgres.stop()
 

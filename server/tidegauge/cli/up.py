@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -13,6 +11,7 @@ from tidegauge.cli.banner import render_banner
 from tidegauge.cli.child import Child
 from tidegauge.cli.environment import effective_environment
 from tidegauge.cli.listener import open_listener, shown_address
+from tidegauge.cli.signals import catch_signals
 from tidegauge.cli.supervisor import Supervisor
 from tidegauge.config import load_config
 from tidegauge.errors import ConfigError
@@ -36,7 +35,7 @@ ALLOCATOR = {
 def up(
     ctx: click.Context, data_dir: str | None, host: str | None, port: int | None, demo: bool
 ) -> None:
-    """Run everything: PostgreSQL (or the one at DATABASE_URL) and the API.
+    """Run everything: PostgreSQL or the one at DATABASE_URL, the API, workers with RABBITMQ_URL.
 
     Ctrl-C or SIGTERM stops it in order, and nothing that was accepted is lost.
     """
@@ -44,7 +43,7 @@ def up(
         TIDEGAUGE_DATA_DIR=data_dir, TIDEGAUGE_HOST=host, TIDEGAUGE_PORT=port
     )
     config = load_config(environment)
-    stop = _catch_signals()
+    stop = catch_signals()
     folder = Path(config.database.data_dir).absolute()
     postgres = None if config.database.url else EmbeddedPostgres(folder)
     supervisor = None
@@ -71,6 +70,8 @@ def up(
                 shutdown_s=config.http.shutdown_s,
                 say=_say,
             )
+            for number in range(1, (config.worker.count if config.broker.url else 0) + 1):
+                supervisor.add_worker(_make_worker(environment, number, logs))
             supervisor.start_api(stop)
             if not stop.is_set():
                 click.echo(render_banner(address, logs=logs, postgres=postgres, demo=demo))
@@ -89,17 +90,14 @@ def up(
     ctx.exit(0 if in_order else 1)
 
 
-def _catch_signals() -> threading.Event:
-    """Return the event that SIGINT, SIGTERM and a closed terminal set."""
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN or number == signal.SIGTERM:
-            signal.signal(number, ask_to_stop)  # nohup ignores SIGHUP, and so it stays.
-    return stop
+def _make_worker(environment: Mapping[str, str], number: int, logs: Path) -> Child:
+    # Several on one machine cannot share a port of their own.
+    alone = {"TIDEGAUGE_WORKER_PORT": "0"} if number > 1 else {}
+    return Child(
+        ["worker"],
+        environment={**ALLOCATOR, **environment, **alone},
+        log=logs / f"worker-{number}.log",
+    )
 
 
 def _make_log_folder(folder: Path) -> Path:

@@ -9,9 +9,10 @@ On the way in, in this order:
 - `codec`: the batch as bytes of a message.
 - `service`: the IngestService, which does all this and waits until the samples are durable.
 - `writer`: the BatchWriter, which moves messages into storage, all or nothing.
+- `dead_letters`: messages that could not be stored, as people see them.
 - `meter`, `outcomes`, `errors`: what it tells instruments, callers and senders.
 
-Rooms above use `service`, `writer`, `outcomes`, `errors` and `meter`.
+Rooms above use `service`, `writer`, `dead_letters`, `outcomes`, `errors` and `meter`.
 """
 
 from __future__ import annotations

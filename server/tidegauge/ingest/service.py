@@ -56,6 +56,8 @@ class IngestService:
         publisher: where batches go.
         catalogue: what series there are.
         config: limits.
+        confirm_timeout_s: how long to wait until a batch is durable; by default as the settings
+            say of the queue inside the process.
         meter: is told what happened.
         monotonic: seconds; the clock of cached counts.
         random_bytes: returns so many random bytes, for message ids.
@@ -67,11 +69,13 @@ class IngestService:
         publisher: Publisher,
         catalogue: Catalogue,
         config: IngestConfig,
+        confirm_timeout_s: float | None = None,
         meter: IngestMeter | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._publisher, self._config = publisher, config
+        self._confirm_timeout_s = confirm_timeout_s or config.confirm_timeout_s
         self._meter = meter or SilentMeter()
         self._random_bytes = random_bytes
         self._registry = SeriesRegistry(max_series=config.registry_series)
@@ -191,7 +195,7 @@ class IngestService:
             request_id=request_id,
             body=encode_batch(batch),
         )
-        self._publisher.publish(message, timeout_s=self._config.confirm_timeout_s)
+        self._publisher.publish(message, timeout_s=self._confirm_timeout_s)
 
     def _count(self, protocol: str, accepted: int, rejections: Sequence[Rejection]) -> None:
         self._meter.points_accepted(protocol, accepted)

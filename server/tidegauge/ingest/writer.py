@@ -3,6 +3,11 @@
 Everything between taking and acknowledging may be done twice without harm: registering series
 and keeping metadata change nothing the second time, and the ledger leaves out a message that is
 stored already. So a failure anywhere means: do all of it again.
+
+Three ways to fail: the database is away (a durable queue keeps the messages until it is back,
+one in memory lets them go, and their senders send again); it refuses the data (the message at
+fault is found by halving, and becomes a dead letter alone); it fails for a reason that nobody
+foresaw (after the retries that is taken for a refusal).
 Source: SPEC §2 "Flow", §13; DESIGN §3.
 """
 
@@ -10,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import structlog
@@ -22,9 +27,13 @@ from tidegauge.ingest.codec import decode_batch
 from tidegauge.ingest.meter import IngestMeter, SilentMeter
 from tidegauge.model.batch import SampleBatch
 from tidegauge.model.labels import Labels
+from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.protocol import Catalogue, SampleEngine, SeriesKey, StoredBatch
 
 RETRY_WAITS_S = (1.0, 2.0, 4.0)
+# While the database stays away a durable queue keeps all there is; so often it is tried again.
+HOLD_WAIT_S = 4.0
+_NO_WAITS: tuple[float, ...] = ()
 TAKE_TIMEOUT_S = 0.5
 
 _Decoded = tuple[Delivery, SampleBatch]
@@ -63,11 +72,14 @@ class BatchWriter:
         self._meter = meter or SilentMeter()
         self._clock_ms, self._monotonic = clock_ms, monotonic
         self._log = log or structlog.get_logger()
+        self._suspicious = False
 
     def run(self, stop: threading.Event) -> None:
         """Write until told to stop; what has been taken by then is still settled."""
         while not stop.is_set():
             self.write_once(TAKE_TIMEOUT_S, wait=stop.wait)
+        if self._consumer.durable:
+            return  # What was not taken is safe where it is.
         # Whoever published before the stop is still waiting for an answer.
         while self.write_once(0.0, wait=stop.wait):
             pass
@@ -86,15 +98,33 @@ class BatchWriter:
         )
         if not deliveries:
             return 0
+        group: Sequence[_Decoded] = ()
         try:
             decoded = [one for delivery in deliveries for one in self._decode(delivery)]
-            if decoded:
-                self._store_with_retries(decoded, wait or _sleep)
-        except BaseException:
+            for group in self._split(decoded):
+                self._store_with_retries(group, wait or _sleep)
+        except BaseException as exc:
             # A fault that nobody foresaw: nothing is acknowledged, and nothing is lost.
+            self._suspect(group, exc)
             self._consumer.give_up(deliveries, "the writer failed; the log says why")
             raise
+        self._suspicious = False
         return len(deliveries)
+
+    def _split(self, decoded: Sequence[_Decoded]) -> list[Sequence[_Decoded]]:
+        if self._suspicious:
+            return [[one] for one in decoded]
+        return [decoded] if decoded else []
+
+    def _suspect(self, group: Sequence[_Decoded], fault: BaseException) -> None:
+        """Make sure that a message on which the writer fails does not fail it for ever.
+
+        A durable queue delivers it again: then each message is stored alone, and the one that
+        fails the writer again is put aside.
+        """
+        if self._consumer.durable and self._suspicious and len(group) == 1:
+            self._dead_letter(group[0][0], f"the writer fails on it: {fault!r}")
+        self._suspicious = True
 
     def _decode(self, delivery: Delivery) -> list[_Decoded]:
         message = delivery.message
@@ -105,38 +135,56 @@ class BatchWriter:
             return []
 
     def _store_with_retries(
-        self, decoded: Sequence[_Decoded], wait: Callable[[float], bool]
+        self,
+        decoded: Sequence[_Decoded],
+        wait: Callable[[float], bool],
+        waits_s: Sequence[float] = RETRY_WAITS_S,
     ) -> None:
         deliveries = [delivery for delivery, _ in decoded]
-        for wait_s in (*RETRY_WAITS_S, None):
+        left_s = iter(waits_s)
+        while True:
             try:
                 series_ids = self._store(decoded)
+            except InvalidInput as exc:
+                self._isolate(decoded, exc, wait)
+                return
             except Unavailable as exc:
+                wait_s = self._next_wait_s(left_s, exc)
+                if wait_s is None and isinstance(exc, DatabaseFault) and self._consumer.durable:
+                    self._isolate(decoded, exc, wait)
+                    return
                 if wait_s is None or wait(wait_s):
                     self._give_up(deliveries, exc)
                     return
                 self._log.warning(
-                    "storage is away, the batch waits", retry_in_s=wait_s, error=str(exc)
+                    "storage is away, the batch waits",
+                    retry_in_s=wait_s,
+                    messages=len(deliveries),
+                    error=str(exc),
                 )
                 self._meter.write_retried()
-            except InvalidInput as exc:
-                self._isolate(decoded, exc, wait)
-                return
             else:
                 self._consumer.acknowledge(deliveries)
                 self._note_seen(series_ids)
                 return
 
+    def _next_wait_s(self, left_s: Iterator[float], error: Unavailable) -> float | None:
+        """Return the wait before the next try, or None when there is none."""
+        hold = self._consumer.durable and not isinstance(error, DatabaseFault)
+        return next(left_s, HOLD_WAIT_S if hold else None)
+
     def _isolate(
-        self, decoded: Sequence[_Decoded], error: InvalidInput, wait: Callable[[float], bool]
+        self, decoded: Sequence[_Decoded], error: TidegaugeError, wait: Callable[[float], bool]
     ) -> None:
         """Halve until the message that storage refuses is alone; store its neighbours."""
         if len(decoded) == 1:
             self._dead_letter(decoded[0][0], error.message)
             return
+        # A fault that outlived its retries is not waited for again in every half.
+        waits_s = RETRY_WAITS_S if isinstance(error, InvalidInput) else _NO_WAITS
         middle = len(decoded) // 2
-        self._store_with_retries(decoded[:middle], wait)
-        self._store_with_retries(decoded[middle:], wait)
+        self._store_with_retries(decoded[:middle], wait, waits_s)
+        self._store_with_retries(decoded[middle:], wait, waits_s)
 
     def _store(self, decoded: Sequence[_Decoded]) -> np.ndarray:
         """Store all of it; return the series of the samples."""

@@ -24,10 +24,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check saw: a status, and fields for the body (`latency_ms`, `queue_depth`)."""
+    """What a check saw.
+
+    Args:
+        status: how the part is doing.
+        fields: for the body (`latency_ms`, `queue_depth`).
+        ready: whether requests may come; False where a part that is no more than degraded keeps
+            this process from taking samples in, so that others should get them.
+    """
 
     status: Status
     fields: Mapping[str, object]
+    ready: bool = True
 
 
 Check = Callable[[], CheckResult]
@@ -40,6 +48,13 @@ class HealthReport:
     status: Status
     uptime_s: float
     checks: Mapping[str, CheckResult]
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests may come."""
+        return self.status is not Status.UNHEALTHY and all(
+            check.ready for check in self.checks.values()
+        )
 
     def body(self, version: str) -> dict[str, object]:
         """Return the body of `GET /health`."""
@@ -92,12 +107,20 @@ class Health:
         return HealthReport(worst, self._monotonic() - self._started_s, results)
 
 
-def timed_check(ping: Callable[[], None], *, monotonic: Callable[[], float]) -> Check:
-    """Return a check that is healthy when `ping` returns, with the time it took."""
+def timed_check(
+    ping: Callable[[], None],
+    *,
+    monotonic: Callable[[], float],
+    away: Status = Status.UNHEALTHY,
+) -> Check:
+    """Return a check that is healthy when `ping` returns, with the time it took; `away` if not."""
 
     def check() -> CheckResult:
         before_s = monotonic()
-        ping()
+        try:
+            ping()
+        except TidegaugeError as exc:
+            return CheckResult(away, {"error": exc.message})
         return CheckResult(
             Status.HEALTHY, {"latency_ms": round((monotonic() - before_s) * 1000, 3)}
         )

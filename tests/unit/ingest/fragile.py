@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from tidegauge.broker.inprocess import InProcessBroker
-from tidegauge.broker.protocol import Message
+from tidegauge.broker.protocol import Delivery, Message
 from tidegauge.errors import InvalidInput, Unavailable
 from tidegauge.ingest.codec import CODEC_VERSION, encode_batch
 from tidegauge.model.batch import MetricMetadata, SampleBatch
@@ -75,6 +75,15 @@ class FragileStorage(MemoryStorage):
         return {
             labels: pairs[low:high] for labels, (low, high) in zip(frame.labels, ends, strict=True)
         }
+
+
+class DurableQueue(InProcessBroker):
+    """A queue whose messages outlive the writer: what is given up is delivered again."""
+
+    durable = True
+
+    def give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        self.requeue(deliveries)
 
 
 class Publishing:

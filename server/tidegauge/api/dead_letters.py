@@ -1,0 +1,67 @@
+"""`/api/v1/admin/dead-letters`: messages that could not be stored. Source: SPEC §2."""
+
+from __future__ import annotations
+
+import msgspec
+from flask import Blueprint, Response
+
+from tidegauge.errors import InvalidInput, NotFound
+from tidegauge.ingest.dead_letters import describe, parse_message_id, summarise
+from tidegauge.web.access import require
+from tidegauge.web.bodies import read_json
+from tidegauge.web.context import services
+from tidegauge.web.errors import json_response
+from tidegauge.web.params import read_params
+
+DEFAULT_LISTED = 100
+MAX_LISTED = 10_000
+
+blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/v1/admin/dead-letters")
+
+
+class Choice(msgspec.Struct, forbid_unknown_fields=True):
+    """Which dead letters: those with these ids, or all there are now."""
+
+    ids: list[str] = []
+    all: bool = False
+
+
+@blueprint.get("")
+@require("dead-letters:read")
+def list_dead_letters() -> Response:
+    """List the oldest dead letters."""
+    limit = read_params().count("limit", default=DEFAULT_LISTED, high=MAX_LISTED)
+    letters = services().queue.dead_letters
+    found = letters.read_oldest(limit=limit or DEFAULT_LISTED)
+    return json_response({"data": [summarise(one) for one in found], "total": letters.count()})
+
+
+@blueprint.get("/<message_id>")
+@require("dead-letters:read")
+def show_dead_letter(message_id: str) -> Response:
+    """Show one dead letter and what is in it."""
+    letter = services().queue.dead_letters.find(parse_message_id(message_id))
+    if letter is None:
+        raise NotFound(f"there is no dead letter {message_id}")
+    return json_response({"data": describe(letter)})
+
+
+@blueprint.post("/replay")
+@require("dead-letters:change")
+def replay_dead_letters() -> Response:
+    """Send dead letters again."""
+    return json_response({"replayed": services().queue.dead_letters.replay(_read_choice())})
+
+
+@blueprint.post("/purge")
+@require("dead-letters:change")
+def purge_dead_letters() -> Response:
+    """Throw dead letters away."""
+    return json_response({"purged": services().queue.dead_letters.purge(_read_choice())})
+
+
+def _read_choice() -> list[bytes] | None:
+    choice = read_json(Choice)
+    if choice.all == bool(choice.ids):
+        raise InvalidInput('name the ids of dead letters in "ids", or say "all": true')
+    return None if choice.all else [parse_message_id(text) for text in choice.ids]

@@ -1,0 +1,58 @@
+"""What there is in RabbitMQ: the queue, the dead letters, and the exchange between them.
+
+Source: RabbitMQ's guides on quorum queues, queue length limits, TTL and dead lettering.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegauge.config import BrokerConfig
+
+INGEST_QUEUE = "metrics.ingest"
+DEAD_LETTER_QUEUE = "metrics.dlq"
+DEAD_LETTER_EXCHANGE = "metrics.dlx"
+
+# A message that kills a worker as often ends among the dead letters. Restarts of workers and of
+# the broker count too, so it must be far more than these can be in a row.
+INGEST_DELIVERY_LIMIT = 100
+# Looking at a dead letter is a delivery, and a queue without any limit set gets a low one from
+# newer brokers, behind which messages are thrown away.
+DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
+
+
+def ingest_arguments(config: BrokerConfig) -> dict[str, Any]:
+    """Return the arguments of the queue `metrics.ingest`: full means refused, old means dead."""
+    arguments: dict[str, Any] = {
+        "x-queue-type": config.queue_type,
+        "x-max-length": config.queue_messages,
+        "x-overflow": "reject-publish",
+        "x-message-ttl": config.message_ttl_s * 1000,
+        "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+    }
+    if config.queue_type == "quorum":
+        arguments["x-dead-letter-strategy"] = "at-least-once"
+        arguments["x-delivery-limit"] = INGEST_DELIVERY_LIMIT
+    return arguments
+
+
+def dead_letter_arguments(config: BrokerConfig) -> dict[str, Any]:
+    """Return the arguments of the queue `metrics.dlq`."""
+    arguments: dict[str, Any] = {
+        "x-queue-type": config.queue_type,
+        "x-message-ttl": config.dead_letter_ttl_s * 1000,
+    }
+    if config.queue_type == "quorum":
+        arguments["x-delivery-limit"] = DEAD_LETTER_DELIVERY_LIMIT
+    return arguments
+
+
+def explain_refusal(reason: str) -> str:
+    """Return what to tell people when the broker refuses a declaration."""
+    if "PRECONDITION_FAILED" not in reason:
+        return reason
+    return (
+        f"a queue exists with other properties than the settings ask for ({reason}); let the "
+        f"workers empty {INGEST_QUEUE}, delete it, and it is made anew, or set "
+        "TIDEGAUGE_RABBITMQ_* back"
+    )

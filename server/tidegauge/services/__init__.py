@@ -1,0 +1,25 @@
+"""The one place that wires: from settings to running services, and back to rest in order.
+
+- `parts`: what every process needs: tools, storage, the queue as it sees it.
+- `queue`: the queue that the settings ask for.
+- `kept_alive`: a thread whose work is started again when it fails.
+- `api`: the services behind the routes; `worker`: those of a worker process.
+
+`cli` builds services, `app` and `web` use them, by this package's own names.
+"""
+
+from __future__ import annotations
+
+from tidegauge.services.api import Services, assemble, build_services
+from tidegauge.services.parts import StorageParts, Tools
+from tidegauge.services.worker import WorkerServices, build_worker
+
+__all__ = [
+    "Services",
+    "StorageParts",
+    "Tools",
+    "WorkerServices",
+    "assemble",
+    "build_services",
+    "build_worker",
+]

@@ -1,0 +1,229 @@
+"""The services behind the routes of one API process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from tidegauge.config import Config
+from tidegauge.errors import Unavailable
+from tidegauge.ingest.service import IngestService
+from tidegauge.ingest.writer import BatchWriter
+from tidegauge.observability.health import Health, Status, timed_check
+from tidegauge.observability.logs import adopt_module_loggers
+from tidegauge.observability.meters import Meters
+from tidegauge.promql.engine import Engine, EngineOptions
+from tidegauge.query.admission import Admission
+from tidegauge.query.listings import Listings
+from tidegauge.query.parsing import QueryParser
+from tidegauge.query.service import QueryService
+from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.parts import (
+    QueueParts,
+    StorageParts,
+    Tools,
+    make_log,
+    open_storage_parts,
+)
+from tidegauge.services.queue import open_queue
+from tidegauge.services.worker import make_writer
+
+SAMPLE_EVERY_S = 1.0
+SAMPLER_STOP_S = 5.0
+
+
+@dataclass(slots=True)
+class Services:
+    """What the routes use, and the threads behind it.
+
+    `start` before the first request, `close` after the last one has its answer. The writer is
+    there when the queue is inside this process; with RabbitMQ the workers have theirs.
+    """
+
+    config: Config
+    tools: Tools
+    meters: Meters
+    query: QueryService
+    listings: Listings
+    ingest: IngestService
+    storage: StorageParts
+    queue: QueueParts
+    writer: BatchWriter | None
+    health: Health = field(init=False)
+    accepting: bool = field(init=False, default=False)
+    _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
+    _closing: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.writer is not None:
+            self._threads["writer"] = self._keep_alive("writer", self._write)
+        self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        checks = {
+            # With a durable queue samples are taken in while the database is away.
+            "database": timed_check(
+                self.storage.ping,
+                monotonic=self.tools.monotonic,
+                away=Status.UNHEALTHY if self.writer is not None else Status.DEGRADED,
+            ),
+            self.queue.name: self.queue.check,
+        }
+        if self.writer is not None:
+            checks["writer"] = self._threads["writer"].check
+        self.health = Health(checks, monotonic=self.tools.monotonic)
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """The logger."""
+        return self.tools.log
+
+    @property
+    def clock_ms(self) -> Callable[[], int]:
+        """Unix ms."""
+        return self.tools.clock_ms
+
+    @property
+    def monotonic(self) -> Callable[[], float]:
+        """The monotonic clock, seconds."""
+        return self.tools.monotonic
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Makes a request id."""
+        return self.tools.new_id
+
+    def start(self) -> None:
+        """Start the writer and the sampling of gauges."""
+        for thread in self._threads.values():
+            thread.start()
+        self.accepting = True
+
+    def close(self) -> None:
+        """Stop in order: write what was accepted, answer who waits for it, let go of the database.
+
+        May be called twice, and without `start`.
+        """
+        with self._closing:
+            self.accepting = False
+            for thread in self._threads.values():
+                thread.ask_to_stop()
+            if self.queue.drained is not None and self.queue.drained.depth() == 0:
+                # Nothing is to be drained: wakes a writer that waits for work.
+                self.queue.close()
+            for name, thread in self._threads.items():
+                thread.join(self.config.http.shutdown_s if name == "writer" else SAMPLER_STOP_S)
+            # Whoever came too late for the writer hears that nothing was stored.
+            self.queue.close()
+            self.storage.close()
+
+    def sample_meters(self) -> None:
+        """Bring the gauges of this process up to date."""
+        try:
+            self.meters.queue_depth.set(self.queue.depth())
+        except Unavailable:
+            # The health check says so; the last depth that was seen stays.
+            self.tools.log.debug("the depth of the queue is not known now")
+        self.meters.db_connections_active.set(self.storage.connections_active())
+        self.meters.db_connections_limit.set(self.storage.connections_limit)
+
+    def _keep_alive(self, name: str, work: Callable[[threading.Event], None]) -> KeptAlive:
+        return KeptAlive(name, work, monotonic=self.tools.monotonic, log=self.tools.log)
+
+    def _write(self, stop: threading.Event) -> None:
+        if self.writer is not None:
+            self.writer.run(stop)
+
+    def _sample(self, stop: threading.Event) -> None:
+        while not stop.wait(SAMPLE_EVERY_S):
+            self.sample_meters()
+
+
+def build_services(
+    config: Config,
+    *,
+    log: FilteringBoundLogger | None = None,
+    meters_folder: Path | None = None,
+) -> Services:
+    """Return the services on the database at `config.database.url`, started.
+
+    To be called in the process that serves, after any fork: it starts threads.
+
+    Args:
+        config: the settings.
+        log: where to log; JSON lines on standard error by default.
+        meters_folder: where several API processes add up their instruments; then
+            PROMETHEUS_MULTIPROC_DIR must have named it before this process began.
+    """
+    tools = Tools(log=log or make_log(config, "api"))
+    adopt_module_loggers(tools.log)
+    storage = open_storage_parts(config, tools, application_name="tidegauge api")
+    services = assemble(
+        config, storage=storage, tools=tools, meters=Meters(directory=meters_folder)
+    )
+    services.start()
+    return services
+
+
+def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Meters) -> Services:
+    """Return the services over any storage, not started yet."""
+    queue = open_queue(config, tools)
+    parser = QueryParser(max_depth=config.query.max_depth)
+    admission = Admission(
+        config=config.query,
+        meters=meters,
+        log=tools.log,
+        slow_ms=config.log.slow_query_ms,
+        monotonic=tools.monotonic,
+        max_waiting=_count_waiting(config),
+    )
+    options = EngineOptions(
+        lookback_ms=config.query.lookback_s * 1000,
+        subquery_step_ms=config.query.subquery_step_s * 1000,
+        max_points=config.query.max_samples,
+    )
+    return Services(
+        config=config,
+        tools=tools,
+        meters=meters,
+        query=QueryService(
+            samples=storage.engine,
+            engine=Engine(options),
+            parser=parser,
+            admission=admission,
+            config=config.query,
+            meters=meters,
+            monotonic=tools.monotonic,
+        ),
+        listings=Listings(
+            catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
+        ),
+        ingest=IngestService(
+            publisher=queue.publisher,
+            catalogue=storage.catalogue,
+            config=config.ingest,
+            confirm_timeout_s=queue.confirm_timeout_s,
+            meter=meters.ingest,
+            monotonic=tools.monotonic,
+        ),
+        storage=storage,
+        queue=queue,
+        writer=None
+        if queue.drained is None
+        else make_writer(
+            config,
+            consumer=queue.drained,
+            storage=storage,
+            tools=tools,
+            meters=meters,
+            linger_ms=config.ingest.flush_ms,
+        ),
+    )
+
+
+def _count_waiting(config: Config) -> int:
+    """Return how many queries may wait: a quarter of the threads is for ingestion and probes."""
+    threads = config.http.threads
+    return max(1, threads - threads // 4 - config.query.max_concurrent)

@@ -1,0 +1,122 @@
+"""What every process needs, whichever part of the product it runs: tools, storage, a queue."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from tidegauge.broker.protocol import Consumer, DeadLetters, Publisher
+from tidegauge.config import Config
+from tidegauge.observability.health import Check
+from tidegauge.observability.logs import make_logger
+from tidegauge.storage.opening import open_storage
+from tidegauge.storage.protocol import Catalogue, SampleEngine
+
+PING_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageParts:
+    """What the services need of storage, whichever kind it is.
+
+    Args:
+        engine: the samples.
+        catalogue: the series.
+        ping: returns when the database answers, raises when not.
+        connections_active: database connections in use.
+        connections_limit: the most there may be.
+        close: gives everything back.
+    """
+
+    engine: SampleEngine
+    catalogue: Catalogue
+    ping: Callable[[], None] = lambda: None
+    connections_active: Callable[[], int] = lambda: 0
+    connections_limit: int = 0
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The clocks, the ids and the logger that everything shares.
+
+    Args:
+        log: JSON lines.
+        clock_ms: Unix ms.
+        monotonic: seconds; what deadlines are measured by.
+        new_id: makes a request id.
+    """
+
+    log: FilteringBoundLogger
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    monotonic: Callable[[], float] = time.monotonic
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class QueueParts:
+    """The queue as one process sees it.
+
+    Args:
+        name: what its health check is called.
+        publisher: takes messages.
+        dead_letters: what was put aside.
+        depth: how many messages are not settled; raises Unavailable when nobody can say.
+        check: its health.
+        close: lets go of it.
+        confirm_timeout_s: how long a request waits until its message is durable.
+        drained: the consumer that this process must empty before it ends; None where others do.
+    """
+
+    name: str
+    publisher: Publisher
+    dead_letters: DeadLetters
+    depth: Callable[[], int]
+    check: Check
+    close: Callable[[], None]
+    confirm_timeout_s: float
+    drained: Consumer | None = None
+
+
+def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -> StorageParts:
+    """Return the storage at `config.database.url`; it connects when first used."""
+    opened = open_storage(
+        config.database,
+        url=config.database.url,
+        application_name=application_name,
+        clock_ms=tools.clock_ms,
+        monotonic=tools.monotonic,
+    )
+
+    def ping() -> None:
+        with opened.pool.transaction(deadline_s=tools.monotonic() + PING_TIMEOUT_S):
+            pass
+
+    return StorageParts(
+        engine=opened.engine,
+        catalogue=opened.catalogue,
+        ping=ping,
+        connections_active=lambda: opened.pool.in_use,
+        connections_limit=opened.pool.size,
+        close=opened.close,
+    )
+
+
+def make_log(config: Config, service: str) -> FilteringBoundLogger:
+    """Return the logger of a process: JSON lines on standard error.
+
+    Args:
+        config: the level.
+        service: which of our processes this is.
+    """
+    return make_logger(
+        sys.stderr.buffer,
+        level=config.log.level,
+        service=service,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+    )

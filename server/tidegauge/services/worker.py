@@ -1,0 +1,139 @@
+"""The services of a worker: it moves messages from RabbitMQ into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from tidegauge.broker.protocol import Consumer
+from tidegauge.config import Config
+from tidegauge.errors import ConfigError
+from tidegauge.ingest.writer import BatchWriter
+from tidegauge.observability.health import Check, Health, timed_check
+from tidegauge.observability.logs import adopt_module_loggers
+from tidegauge.observability.meters import Meters
+from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.parts import StorageParts, Tools, make_log, open_storage_parts
+from tidegauge.services.queue import open_consumer
+
+
+def make_writer(
+    config: Config,
+    *,
+    consumer: Consumer,
+    storage: StorageParts,
+    tools: Tools,
+    meters: Meters,
+    linger_ms: int,
+) -> BatchWriter:
+    """Return the writer from a queue into storage."""
+    return BatchWriter(
+        consumer=consumer,
+        catalogue=storage.catalogue,
+        engine=storage.engine,
+        flush_points=config.ingest.flush_points,
+        linger_s=linger_ms / 1000,
+        meter=meters.ingest,
+        clock_ms=tools.clock_ms,
+        monotonic=tools.monotonic,
+        log=tools.log,
+    )
+
+
+@dataclass(slots=True)
+class WorkerServices:
+    """What a worker process runs: one writer, and the threads around it.
+
+    Args:
+        config: the settings.
+        tools: clocks and logger.
+        meters: the instruments.
+        storage: where samples go.
+        consumer: where messages come from.
+        check_queue: the health of that.
+        close_queue: lets go of it; what is not acknowledged is delivered again.
+        writer: moves the one into the other.
+    """
+
+    config: Config
+    tools: Tools
+    meters: Meters
+    storage: StorageParts
+    consumer: Consumer
+    check_queue: Check
+    close_queue: Callable[[], None]
+    writer: BatchWriter
+    health: Health = field(init=False)
+    _thread: KeptAlive = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._thread = KeptAlive(
+            "writer", self.writer.run, monotonic=self.tools.monotonic, log=self.tools.log
+        )
+        self.health = Health(
+            {
+                "database": timed_check(self.storage.ping, monotonic=self.tools.monotonic),
+                "rabbitmq": self.check_queue,
+                "writer": self._thread.check,
+            },
+            monotonic=self.tools.monotonic,
+        )
+
+    def start(self) -> None:
+        """Start writing."""
+        self._thread.start()
+
+    def sample_meters(self) -> None:
+        """Bring the gauges of this process up to date."""
+        self.meters.db_connections_active.set(self.storage.connections_active())
+        self.meters.db_connections_limit.set(self.storage.connections_limit)
+
+    def close(self) -> None:
+        """Finish the batch at hand, give back what was only fetched, let go of the database."""
+        self._thread.ask_to_stop()
+        self._thread.join(self.config.http.shutdown_s)
+        self.close_queue()
+        self.storage.close()
+
+
+def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> WorkerServices:
+    """Return the services of a worker from RABBITMQ_URL into DATABASE_URL, started.
+
+    Args:
+        config: the settings.
+        log: where to log; JSON lines on standard error by default.
+    Raises:
+        ConfigError: one of the two is not set.
+    """
+    for name, value in (("DATABASE_URL", config.database.url), ("RABBITMQ_URL", config.broker.url)):
+        if not value:
+            raise ConfigError(
+                f"{name} is not set; a worker writes from RabbitMQ into a database. Without "
+                "RABBITMQ_URL the API writes by itself"
+            )
+    tools = Tools(log=log or make_log(config, "worker"))
+    adopt_module_loggers(tools.log)
+    storage = open_storage_parts(config, tools, application_name="tidegauge worker")
+    meters = Meters()
+    queue = open_consumer(config, tools)
+    services = WorkerServices(
+        config=config,
+        tools=tools,
+        meters=meters,
+        storage=storage,
+        consumer=queue.consumer,
+        check_queue=queue.check,
+        close_queue=queue.close,
+        writer=make_writer(
+            config,
+            consumer=queue.consumer,
+            storage=storage,
+            tools=tools,
+            meters=meters,
+            linger_ms=config.worker.flush_ms,
+        ),
+    )
+    services.start()
+    return services

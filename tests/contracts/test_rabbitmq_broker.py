@@ -1,0 +1,274 @@
+"""What only RabbitMQ promises: messages outlive every process, and nothing is dropped silently."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pika
+import pytest
+from tidegauge.broker.errors import NotConfirmed, QueueFull
+from tidegauge.broker.rabbitmq_dead_letters import RabbitDeadLetters
+from tidegauge.broker.rabbitmq_topology import INGEST_QUEUE
+from tidegauge.config import BrokerConfig
+from tidegauge.errors import ConfigError, Unavailable
+
+from tests.contracts.broker_kit import PATIENCE_S, Published, message, numbers, take
+from tests.contracts.rabbitmq_kit import RabbitBroker, delete_queues
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.servers import free_port, wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def make_broker(rabbitmq: RabbitMQ) -> Iterator:
+    made: list[RabbitBroker] = []
+
+    def make(**changes: object) -> RabbitBroker:
+        made.append(RabbitBroker(rabbitmq.url, **changes))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.close()
+
+
+@pytest.fixture
+def broker(make_broker) -> RabbitBroker:
+    return make_broker()
+
+
+def take_all(consumer, count: int) -> list[int]:
+    """Take and acknowledge until so many different messages came."""
+    seen: list[int] = []
+    while len(set(seen)) < count:
+        deliveries = take(consumer)
+        assert deliveries, f"only {sorted(set(seen))} came"
+        seen += numbers(deliveries)
+        consumer.acknowledge(deliveries)
+    return seen
+
+
+# RabbitMQ 3.10 finds a quorum queue again only some time after it was made: one that is as young
+# as these is gone for good after a kill. tests/processes kills it with a queue of some age.
+@pytest.mark.parametrize(("queue_type", "end"), [("quorum", "stop"), ("classic", "kill")])
+def test_a_confirmed_message_outlives_the_end_of_the_broker(
+    make_broker, rabbitmq: RabbitMQ, queue_type: str, end: str
+) -> None:
+    broker = make_broker(queue_type=queue_type)
+    for number in range(20):
+        broker.publish(message(number), timeout_s=PATIENCE_S)
+
+    getattr(rabbitmq, end)()
+    rabbitmq.start()
+
+    assert sorted(set(take_all(broker.consumer, 20))) == list(range(20))
+
+
+def test_who_publishes_while_the_broker_restarts_waits_and_is_confirmed(
+    broker, rabbitmq: RabbitMQ
+) -> None:
+    rabbitmq.stop()
+    waiting = [Published(broker, message(number), 120) for number in range(10)]
+    wait_until(lambda: broker.publisher.pending() == 10, timeout_s=20, what="all wait")
+
+    rabbitmq.start()
+
+    assert [one.finish() for one in waiting] == [None] * 10
+    assert sorted(set(take_all(broker.consumer, 10))) == list(range(10))
+
+
+def test_while_the_broker_is_away_publishers_hear_so_in_time_and_none_is_kept(
+    broker, rabbitmq: RabbitMQ
+) -> None:
+    rabbitmq.stop()
+    try:
+        with pytest.raises(NotConfirmed, match="did not confirm within"):
+            broker.publish(message(1), timeout_s=0.2)
+        wait_until(lambda: not broker.publisher.state().connected, timeout_s=20, what="it notices")
+        assert broker.publisher.state().error
+        assert broker.publisher.pending() == 0
+        wait_until(lambda: not knows_depth(broker), timeout_s=30, what="the depth is not known")
+    finally:
+        rabbitmq.start()
+
+
+def knows_depth(broker: RabbitBroker) -> bool:
+    try:
+        broker.depth()
+    except Unavailable:
+        return False
+    return True
+
+
+def test_the_buffer_for_a_broker_that_is_away_is_bounded(make_broker, rabbitmq: RabbitMQ) -> None:
+    broker = make_broker(max_messages=3)
+    rabbitmq.stop()
+    waiting = [Published(broker, message(number), 60) for number in range(3)]
+    wait_until(lambda: broker.publisher.pending() == 3, timeout_s=20, what="all wait")
+
+    with pytest.raises(QueueFull, match="TIDEGAUGE_QUEUE_MESSAGES"):
+        broker.publish(message(9), timeout_s=60)
+
+    rabbitmq.start()
+    assert [one.finish() for one in waiting] == [None] * 3
+
+
+def test_at_an_alarm_messages_are_refused_at_once_and_taken_again_afterwards(
+    broker, rabbitmq: RabbitMQ
+) -> None:
+    rabbitmq.set_alarm(True)
+    try:
+        # The broker says that it takes nothing when the first message comes.
+        with pytest.raises(Unavailable):
+            broker.publish(message(1), timeout_s=2)
+        wait_until(lambda: bool(broker.publisher.state().blocked), timeout_s=20, what="blocked")
+        with pytest.raises(Unavailable, match="takes no messages"):
+            broker.publish(message(2), timeout_s=PATIENCE_S)
+    finally:
+        rabbitmq.set_alarm(False)
+    wait_until(lambda: not broker.publisher.state().blocked, timeout_s=20, what="unblocked")
+
+    broker.publish(message(3), timeout_s=PATIENCE_S)
+
+    assert 3 in take_all(broker.consumer, 2)
+
+
+def test_a_full_queue_refuses_and_drops_nothing(make_broker) -> None:
+    broker = make_broker(queue_messages=5, queue_type="classic")
+    confirmed = []
+    for number in range(8):
+        with contextlib.suppress(QueueFull):
+            broker.publish(message(number), timeout_s=PATIENCE_S)
+            confirmed.append(number)
+
+    assert confirmed == [0, 1, 2, 3, 4]
+    assert take_all(broker.consumer, 5) == confirmed
+
+
+def test_a_message_that_nobody_takes_in_time_becomes_a_dead_letter(make_broker) -> None:
+    broker = make_broker(message_ttl_s=1)
+
+    broker.publish(message(1), timeout_s=PATIENCE_S)
+
+    wait_until(lambda: broker.count() == 1, timeout_s=30, every_s=0.3, what="it is dead")
+    (letter,) = broker.read_oldest(limit=9)
+    assert letter.message == message(1)
+    assert letter.reason == "expired: no worker took it in time"
+    assert letter.died_ms > 1_600_000_000_000
+
+
+def test_what_a_lost_consumer_held_goes_to_the_next_one(broker) -> None:
+    for number in range(5):
+        broker.publish(message(number), timeout_s=PATIENCE_S)
+    lost = broker.add_consumer()
+    held = take(lost, max_samples=5, linger_s=PATIENCE_S)
+    assert len(held) == 5
+
+    lost.close()
+    other = broker.add_consumer()
+    deliveries = take(other, max_samples=5, linger_s=PATIENCE_S)
+
+    assert sorted(numbers(deliveries)) == [0, 1, 2, 3, 4]
+    assert all(delivery.redelivered for delivery in deliveries)
+
+
+def test_an_acknowledgement_of_a_lost_connection_settles_nothing_of_the_next(
+    broker, rabbitmq: RabbitMQ
+) -> None:
+    broker.publish(message(1), timeout_s=PATIENCE_S)
+    old = take(broker)
+
+    rabbitmq.stop()
+    rabbitmq.start()
+    again = take(broker, timeout_s=60)
+    broker.acknowledge(old)
+    broker.requeue(again)
+
+    (once_more,) = take(broker)
+    assert numbers([once_more]) == [1]
+
+
+def test_two_consumers_share_the_messages(broker) -> None:
+    consumers = [broker.add_consumer(), broker.add_consumer()]
+    seen: list[int] = []
+    enough = threading.Event()
+
+    def consume(consumer) -> None:
+        while not enough.is_set():
+            deliveries = take(consumer, timeout_s=0.1)
+            seen.extend(numbers(deliveries))
+            consumer.acknowledge(deliveries)
+
+    threads = [threading.Thread(target=consume, args=(consumer,)) for consumer in consumers]
+    for thread in threads:
+        thread.start()
+    for number in range(200):
+        broker.publish(message(number), timeout_s=PATIENCE_S)
+    wait_until(lambda: len(seen) >= 200, timeout_s=30, what="all were taken")
+    enough.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+    assert sorted(seen) == list(range(200))
+
+
+def test_a_consumer_holds_no_more_than_its_prefetch(make_broker) -> None:
+    broker = make_broker(prefetch=3)
+    for number in range(10):
+        broker.publish(message(number), timeout_s=PATIENCE_S)
+
+    assert len(take(broker, max_samples=100, linger_s=PATIENCE_S)) == 3
+
+
+def test_a_message_of_somebody_else_is_handed_out_to_be_put_aside(broker, rabbitmq) -> None:
+    with contextlib.closing(
+        pika.BlockingConnection(pika.URLParameters(rabbitmq.url))
+    ) as connection:
+        connection.channel().basic_publish("", INGEST_QUEUE, b"hello")
+
+    (delivery,) = take(broker)
+    broker.dead_letter(delivery, "not ours")
+
+    (letter,) = broker.read_oldest(limit=9)
+    assert (letter.message.body, letter.reason) == (b"hello", "not ours")
+
+
+def test_a_queue_that_was_deleted_is_made_again(broker, rabbitmq: RabbitMQ) -> None:
+    delete_queues(rabbitmq.url)
+
+    with pytest.raises(Unavailable):
+        broker.publish(message(1), timeout_s=PATIENCE_S)
+    wait_until(lambda: publishes(broker), timeout_s=30, what="the queue is there again")
+
+    assert 2 in take_all(broker.consumer, 1)
+
+
+def publishes(broker: RabbitBroker) -> bool:
+    try:
+        broker.publish(message(2), timeout_s=5)
+    except Unavailable:
+        return False
+    return True
+
+
+def test_a_queue_with_other_properties_is_told_of_with_the_remedy(make_broker, rabbitmq) -> None:
+    make_broker(queue_messages=10)
+    other = RabbitDeadLetters(BrokerConfig(url=rabbitmq.url, dead_letter_ttl_s=5))
+
+    with pytest.raises(Unavailable, match="other properties than the settings ask for"):
+        other.count()
+
+
+def test_dead_letters_of_a_broker_that_is_away_are_unavailable() -> None:
+    away = RabbitDeadLetters(BrokerConfig(url=f"amqp://guest:guest@127.0.0.1:{free_port()}/"))
+
+    with pytest.raises(Unavailable):
+        away.count()
+
+
+def test_an_address_that_is_none_is_a_fault_of_the_settings() -> None:
+    with pytest.raises(ConfigError, match="RABBITMQ_URL"):
+        RabbitDeadLetters(BrokerConfig(url="amqp://host:port/"))
