@@ -173,9 +173,7 @@ def test_grafana_without_a_slash_is_led_on(nginx: Server) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (302, "/grafana/")
 
 
-def test_the_api_is_served_without_grafana(
-    nginx: Server, neighbours: dict[str, Neighbour]
-) -> None:
+def test_the_api_is_served_without_grafana(nginx: Server, neighbours: dict[str, Neighbour]) -> None:
     neighbours["grafana"].kill()
 
     assert requests.get(nginx.url + "/grafana/", timeout=10).status_code == 502
@@ -234,9 +232,7 @@ def test_a_sane_request_id_goes_on_and_else_one_is_made(
 def test_log_lines_are_json_and_name_the_request_but_no_secret(
     nginx: Server, tmp_path: Path
 ) -> None:
-    requests.get(
-        nginx.url + "/x?query=secret", headers={"X-Request-ID": "id-1"}, timeout=10
-    )
+    requests.get(nginx.url + "/x?query=secret", headers={"X-Request-ID": "id-1"}, timeout=10)
 
     log = tmp_path / "nginx/nginx.log"
     wait_until(lambda: '"id-1"' in log.read_text(), timeout_s=10, what="the request is logged")

@@ -91,7 +91,9 @@ def test_redis_takes_its_arguments_and_never_evicts_what_does_not_expire(
     password = services["redis"]["environment"]["REDISCLI_AUTH"]
 
     def ask(*words: str, env: dict[str, str]) -> str:
-        done = subprocess.run([*client, *words], env=env, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [*client, *words], env=env, capture_output=True, text=True, timeout=30
+        )
         return done.stdout
 
     command = [program, *arguments, "--bind", "127.0.0.1", "--port", port, "--dir", str(tmp_path)]

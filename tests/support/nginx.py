@@ -54,7 +54,9 @@ def render_config(folder: Path, *, port: int, api: Sequence[str], grafana: str) 
 
 
 @contextlib.contextmanager
-def run_nginx(folder: Path, *, api: Sequence[str], grafana: str = "127.0.0.1:9") -> Iterator[Server]:
+def run_nginx(
+    folder: Path, *, api: Sequence[str], grafana: str = "127.0.0.1:9"
+) -> Iterator[Server]:
     """Run nginx with the repository's configuration before two API servers.
 
     Args:
