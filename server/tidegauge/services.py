@@ -14,6 +14,8 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.inprocess import InProcessBroker
+from tidegauge.cache.opening import open_cache, open_local_cache
+from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
@@ -21,6 +23,7 @@ from tidegauge.observability.health import (
     CheckResult,
     Health,
     Status,
+    dispensable,
     queue_check,
     timed_check,
 )
@@ -28,8 +31,10 @@ from tidegauge.observability.logs import adopt_module_loggers, make_logger
 from tidegauge.observability.meters import Meters
 from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.query.admission import Admission
+from tidegauge.query.freshness import NobodyKnows, WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
+from tidegauge.query.result_cache import ResultCache
 from tidegauge.query.service import QueryService
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import Catalogue, SampleEngine
@@ -96,6 +101,7 @@ class Services:
     storage: StorageParts
     broker: InProcessBroker
     writer: BatchWriter
+    cache: Cache
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _stop_writer: threading.Event = field(init=False, default_factory=threading.Event)
@@ -111,6 +117,9 @@ class Services:
             "queue": queue_check(self.broker.depth, limit=self.config.ingest.queue_messages),
             "writer": self._check_writer,
         }
+        if self.config.cache.url:
+            ping = timed_check(self.cache.ping, monotonic=self.tools.monotonic)
+            checks["redis"] = dispensable(ping)
         self.health = Health(checks, monotonic=self.tools.monotonic)
 
     @property
@@ -162,6 +171,7 @@ class Services:
             self._threads.clear()
             # Whoever came too late for the writer hears that nothing was stored.
             self.broker.close()
+            self.cache.close()
             self.storage.close()
 
     def sample_meters(self) -> None:
@@ -258,6 +268,16 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         monotonic=tools.monotonic,
         max_waiting=_count_waiting(config),
     )
+    cache = open_cache(
+        config.cache,
+        max_connections=config.http.threads,
+        monotonic=tools.monotonic,
+        new_id=tools.new_id,
+        on_error=meters.cache.failed,
+        log=tools.log,
+    )
+    watch = WriteWatch()
+    samples = WatchedSamples(storage.engine, watch)
     options = EngineOptions(
         lookback_ms=config.query.lookback_s * 1000,
         subquery_step_ms=config.query.subquery_step_s * 1000,
@@ -268,13 +288,14 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         tools=tools,
         meters=meters,
         query=QueryService(
-            samples=storage.engine,
+            samples=samples,
             engine=Engine(options),
             parser=parser,
             admission=admission,
             config=config.query,
             meters=meters,
             monotonic=tools.monotonic,
+            cache=_make_result_cache(config, tools, meters, cache, watch, admission),
         ),
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
@@ -291,7 +312,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         writer=BatchWriter(
             consumer=broker,
             catalogue=storage.catalogue,
-            engine=storage.engine,
+            engine=samples,
             flush_points=config.ingest.flush_points,
             linger_s=config.ingest.flush_ms / 1000,
             meter=meters.ingest,
@@ -299,6 +320,32 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             monotonic=tools.monotonic,
             log=tools.log,
         ),
+        cache=cache,
+    )
+
+
+def _make_result_cache(
+    config: Config,
+    tools: Tools,
+    meters: Meters,
+    cache: Cache,
+    watch: WriteWatch,
+    admission: Admission,
+) -> ResultCache:
+    shared = bool(config.cache.url)
+    return ResultCache(
+        cache=cache,
+        local=open_local_cache(config.cache, monotonic=tools.monotonic, new_id=tools.new_id)
+        if shared
+        else cache,
+        config=config.cache,
+        meter=meters.cache,
+        # What other processes write, this one does not hear of.
+        freshness=NobodyKnows() if shared else watch,
+        wait_place=admission.wait_place,
+        clock_ms=tools.clock_ms,
+        new_id=tools.new_id,
+        wait=time.sleep,
     )
 
 

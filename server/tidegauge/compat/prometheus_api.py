@@ -151,16 +151,22 @@ def buildinfo() -> Response:
 
 
 def _answered(answer: Answer, limit: int) -> Response:
-    notes = answer.result.annotations
-    warnings = list(notes.warnings)
-    if truncate_series(answer.result, limit):
-        warnings.insert(0, TRUNCATED)
-    body = render_result(
-        answer.result,
-        is_range=answer.step_ms > 0,
-        warnings=_capped(warnings, "warning"),
-        infos=_capped(notes.infos, "info"),
-    )
+    is_range = answer.step_ms > 0
+
+    def render() -> bytes:
+        notes = answer.result.annotations
+        warnings = list(notes.warnings)
+        result, truncated = truncate_series(answer.result, limit)
+        if truncated:
+            warnings.insert(0, TRUNCATED)
+        return render_result(
+            result,
+            is_range=is_range,
+            warnings=_capped(warnings, "warning"),
+            infos=_capped(notes.infos, "info"),
+        )
+
+    body = answer.bodies.get(f"prometheus:{limit}", render)
     return Response(body, mimetype="application/json")
 
 

@@ -105,6 +105,18 @@ def timed_check(ping: Callable[[], None], *, monotonic: Callable[[], float]) -> 
     return check
 
 
+def dispensable(check: Check) -> Check:
+    """Return the check of a part that is done without while it is away: degraded at worst."""
+
+    def tolerate() -> CheckResult:
+        result = _run(check)
+        if result.status is Status.UNHEALTHY:
+            return CheckResult(Status.DEGRADED, result.fields)
+        return result
+
+    return tolerate
+
+
 def queue_check(depth: Callable[[], int], *, limit: int) -> Check:
     """Return a check of a bounded queue: degraded from four fifths of its limit on."""
 
