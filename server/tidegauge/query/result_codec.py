@@ -138,7 +138,9 @@ def decode_kept(data: bytes, *, key: bytes) -> Kept:
         head = _decode_head(view[_FRONT.size : end])
         if head.key != key:
             raise NotAResult("the result of another query")
-        result = _read_result(head, _Arrays(view, end))
+        arrays = _Arrays(view, end)
+        result = _read_result(head, arrays)
+        arrays.finish()
     except (msgspec.MsgspecError, ValueError) as exc:
         raise NotAResult(f"not readable: {exc}") from exc
     evaluation = Evaluation(result, head.series_read, head.until_ms)
@@ -169,6 +171,11 @@ class _Arrays:
         array = np.frombuffer(self._view, np.dtype(dtype), count, start)
         self._place = start + array.nbytes
         return array
+
+    def finish(self) -> None:
+        """Return where everything was read; ValueError where bytes are left."""
+        if not 0 <= len(self._view) - self._place < _ALIGN:
+            raise ValueError("there is more than the head tells of")
 
 
 def _kind_of(value: Value) -> _Kind:
