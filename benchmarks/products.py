@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Product:
 
 
 @contextlib.contextmanager
-def tidegauge(folder: Path) -> Iterator[Product]:
-    """Run `tidegauge up` in a folder."""
+def tidegauge(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Product]:
+    """Run `tidegauge up` in a folder, with these environment variables besides."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [
@@ -44,7 +45,9 @@ def tidegauge(folder: Path) -> Iterator[Product]:
         str(port),
     ]
     with (folder / "tidegauge.log").open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, cwd=folder, env={**os.environ, **(settings or {})}
+        )
     try:
         wait_until(
             lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/ready"),

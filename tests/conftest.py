@@ -15,7 +15,7 @@ from psycopg2 import sql
 from tidegauge.storage.embedded import EmbeddedPostgres
 
 from tests.support.rabbitmq import RabbitMQ, run_rabbitmq
-from tests.support.redis import Redis, run_redis
+from tests.support.redis import OwnRedis, run_redis
 
 # A test's data need not survive a power cut; tests of durability start the real product.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -90,7 +90,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     """A private Redis; a test that stops it starts it again."""
     with run_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server

@@ -104,7 +104,7 @@ def test_a_query_that_finds_no_place_in_time_is_503(app, client, push, database)
     first.start()
     assert gate.inside.wait(20)
 
-    refused = ask(client, "cpu", timeout="0.01")
+    refused = ask(client, "cpu + 0", timeout="0.01")
     gate.opened.set()
     first.join(20)
 

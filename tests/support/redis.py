@@ -1,80 +1,77 @@
-"""A private Redis on a free loopback port, without anything on disk."""
+"""A Redis of a test's own: on a free port, empty, killed and started at will."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import redis
 
 from tests.support.debian import find_program
 from tests.support.servers import free_port, wait_until
 
 
-class Redis:
-    """One Redis server; the same port at every start, empty each time.
+class OwnRedis:
+    """One redis-server that keeps nothing on disk.
 
     Args:
-        folder: where its output goes.
+        folder: where its log lies.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        command = [
-            str(find_program("redis-server")),
-            *("--port", str(self.port), "--bind", "127.0.0.1"),
-            *("--save", "", "--appendonly", "no", "--dir", str(self._folder)),
-        ]
+        """Start it, and wait until it answers."""
+        program = str(find_program("redis-server"))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        listening = ["--port", str(self.port), "--bind", "127.0.0.1"]
         with (self._folder / "redis.log").open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out)
-        wait_until(
-            lambda: self.ask("PING").startswith(b"+PONG"), timeout_s=30, what="Redis answers"
-        )
+            self._process = subprocess.Popen(
+                [program, *listening, "--save", "", "--appendonly", "no"],
+                stdout=out,
+                stderr=out,
+                cwd=self._folder,
+            )
+        wait_until(self.answers, timeout_s=30, what=f"redis answers; see {self._folder}")
 
-    def ask(self, command: str) -> bytes:
-        """Send one inline command and return the first of its answer; empty if it is away."""
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
-                connection.sendall(command.encode() + b"\r\n")
-                return connection.recv(4096)
-        except OSError:
-            return b""
+    def answers(self) -> bool:
+        """Return whether it answers."""
+        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
 
-    def stop(self) -> None:
-        """Stop it in order."""
-        self._end(signal.SIGTERM)
+    def client(self) -> redis.Redis:
+        """Return a client that looks into it."""
+        return redis.Redis.from_url(self.url, socket_timeout=5)
 
-    def kill(self) -> None:
-        """Kill it."""
-        self._end(signal.SIGKILL)
-
-    def close(self) -> None:
-        """End it if it runs."""
-        if self._process is not None:
-            self.kill()
-
-    def _end(self, order: signal.Signals) -> None:
+    def send(self, order: signal.Signals) -> None:
+        """Send it a signal, and wait for its end where the signal ends it."""
         assert self._process is not None
         self._process.send_signal(order)
-        self._process.wait(30)
-        self._process = None
+        if order in (signal.SIGKILL, signal.SIGTERM):
+            self._process.wait(30)
+
+    def end(self) -> None:
+        """Kill it if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.send(signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def run_redis(folder: Path) -> Iterator[Redis]:
-    """Run a private Redis."""
-    server = Redis(folder)
+def run_redis(folder: Path) -> Iterator[OwnRedis]:
+    """Run a Redis of a test's own."""
+    server = OwnRedis(folder)
     try:
         server.start()
         yield server
     finally:
-        server.close()
+        server.end()

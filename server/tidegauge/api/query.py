@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 
 from tidegauge.api.query_json import render_answer
 from tidegauge.errors import InvalidInput
+from tidegauge.query.service import QueryOptions
 from tidegauge.query.times import parse_duration_ms, parse_native_time_ms
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
@@ -27,6 +28,7 @@ class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
             moment: the end.
         step: seconds, or `30s`; missing: one that suits the range.
         format: a list of points, or of series with their points.
+        cache: false for an answer that is evaluated now, and not kept.
     """
 
     query: str
@@ -34,6 +36,7 @@ class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
     end: str | int | float | None = None
     step: str | int | float | None = None
     format: Literal["points", "series"] = "points"
+    cache: bool = True
 
 
 @blueprint.post("/query")
@@ -48,7 +51,11 @@ def query() -> Response:
     if end_ms < start_ms:
         raise InvalidParameter("end", "it lies before start")
     answer = held.query.api_query(
-        body.query, start_ms=start_ms, end_ms=end_ms, step_ms=_read_step_ms(body.step)
+        body.query,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        step_ms=_read_step_ms(body.step),
+        options=QueryOptions(cached=body.cache),
     )
     rendered = render_answer(answer, as_series=body.format == "series")
     return Response(rendered, mimetype="application/json")

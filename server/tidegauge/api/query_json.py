@@ -6,7 +6,7 @@ one series. NaN and the infinities, which JSON lacks, are the strings that inges
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import orjson
@@ -31,12 +31,16 @@ def render_answer(answer: Answer, *, as_series: bool) -> bytes:
     else:
         found = list(_iterate_series(answer.result))
         count, points = len(found), sum(len(times_ms) for _, times_ms, _ in found)
-        if as_series:
-            rows = b",".join(_render_series(series) for series in found)
-        else:
-            rows = b",".join(_render_points(series, tagged=count > 1) for series in found)
+        form = "native:series" if as_series else "native:points"
+        rows = answer.bodies.get(form, lambda: _render_rows(found, as_series=as_series))
     meta = dump_json(_describe(answer, count, points))
     return b'{"data":[%b],"meta":%b}' % (rows, meta)
+
+
+def _render_rows(found: Sequence[_Series], *, as_series: bool) -> bytes:
+    if as_series:
+        return b",".join(_render_series(series) for series in found)
+    return b",".join(_render_points(series, tagged=len(found) > 1) for series in found)
 
 
 def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
@@ -47,7 +51,7 @@ def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
         "series": series,
         "points": points,
         "samples_read": answer.result.samples_read,
-        "cache": "miss",
+        "cache": answer.cache.value,
         "took_ms": round(answer.took_ms, 3),
         "warnings": notes.warnings,
         "infos": notes.infos,

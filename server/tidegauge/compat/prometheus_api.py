@@ -23,6 +23,7 @@ from tidegauge.errors import InvalidInput
 from tidegauge.query.listings import Listing
 from tidegauge.query.service import Answer, truncate_series
 from tidegauge.web.access import require
+from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
 from tidegauge.web.params import InvalidParameter, read_params
@@ -151,17 +152,27 @@ def buildinfo() -> Response:
 
 
 def _answered(answer: Answer, limit: int) -> Response:
-    notes = answer.result.annotations
-    warnings = list(notes.warnings)
-    if truncate_series(answer.result, limit):
-        warnings.insert(0, TRUNCATED)
-    body = render_result(
-        answer.result,
-        is_range=answer.step_ms > 0,
-        warnings=_capped(warnings, "warning"),
-        infos=_capped(notes.infos, "info"),
+    is_range = answer.step_ms > 0
+
+    def render() -> bytes:
+        notes = answer.result.annotations
+        warnings = list(notes.warnings)
+        result, truncated = truncate_series(answer.result, limit)
+        if truncated:
+            warnings.insert(0, TRUNCATED)
+        return render_result(
+            result,
+            is_range=is_range,
+            warnings=_capped(warnings, "warning"),
+            infos=_capped(notes.infos, "info"),
+        )
+
+    form = f"prometheus:{limit}"
+    # Compressing costs more than all else of an answer that is kept: it is kept compressed, too.
+    return compressible_response(
+        answer.bodies.get(form, render),
+        keep=lambda compress: answer.bodies.get(f"{form}:gzip", compress),
     )
-    return Response(body, mimetype="application/json")
 
 
 def _capped(notes: Sequence[str], kind: str) -> list[str]:

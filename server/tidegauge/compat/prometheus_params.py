@@ -16,6 +16,7 @@ from tidegauge.web.params import InvalidParameter, Params
 
 _ESCAPED = re.compile(r"(?:[^_]|__|_[0-9A-Fa-f]{1,5}_)*", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9A-Fa-f]{1,5})_", re.ASCII)
+_YES = ("1", "t", "T", "TRUE", "true", "True")  # What Go's ParseBool takes.
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -55,7 +56,7 @@ def read_step_ms(params: Params) -> int:
 
 
 def read_options(params: Params) -> QueryOptions:
-    """Return `timeout` and `lookback_delta`.
+    """Return `timeout`, `lookback_delta`, and `nocache`, which is VictoriaMetrics's.
 
     Raises:
         InvalidInput: one of them is no duration.
@@ -68,7 +69,11 @@ def read_options(params: Params) -> QueryOptions:
         raise InvalidInput(f"error parsing lookback delta duration: {exc.message}") from exc
     if lookback_ms is not None and lookback_ms < 0:
         raise InvalidInput(f'lookback delta "{lookback}" is negative')
-    return QueryOptions(timeout_ms=_read_timeout_ms(params), lookback_ms=lookback_ms)
+    return QueryOptions(
+        timeout_ms=_read_timeout_ms(params),
+        lookback_ms=lookback_ms,
+        cached=params.first("nocache") not in _YES,
+    )
 
 
 def read_scope(params: Params) -> Scope:

@@ -1,7 +1,7 @@
 """How the product shows what it does.
 
 - `meters`: the instruments behind `/metrics`, right under one process and several;
-  `ingest_instruments`: those of ingestion and its writer.
+  `ingest_instruments`: those of ingestion and its writer; `cache_instruments`: those of the caches.
 - `logs`: JSON lines.
 - `health`: named checks, and the body that sums them up.
 

@@ -23,6 +23,7 @@ from prometheus_client import (
 )
 
 from tidegauge.errors import ConfigError
+from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,6 +38,7 @@ class Meters:
         ConfigError: a directory is given, but prometheus_client was imported without one.
     Attributes:
         ingest: ingestion and its writer.
+        cache: what caches answer, share and fail at.
         query_requests: queries by `kind` (instant, range, listing) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
@@ -57,6 +59,7 @@ class Meters:
         if directory is None:
             ProcessCollector(registry=self._registry)
         self.ingest = IngestInstruments(self._registry)
+        self.cache = CacheInstruments(self._registry)
         self._make_query()
         self._make_parts()
 

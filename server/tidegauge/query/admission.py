@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from structlog.typing import FilteringBoundLogger
 
@@ -43,22 +43,54 @@ class Admission:
     def admit(
         self, kind: str, *, timeout_ms: int | None, about: dict[str, object]
     ) -> Iterator[Deadline]:
+        """Run the block as one of the queries that may run now, measured.
+
+        Args:
+            As `measure`.
+        Raises:
+            As `place`.
+        """
+        with (
+            self.measure(kind, timeout_ms=timeout_ms, about=about) as deadline,
+            self.place(deadline),
+        ):
+            yield deadline
+
+    @contextmanager
+    def place(self, deadline: Deadline) -> Iterator[None]:
         """Run the block as one of the queries that may run now.
+
+        Raises:
+            DeadlineExceeded: no place came free in time.
+            Unavailable: too many wait already.
+        """
+        with self._slots.hold(deadline):
+            yield
+
+    def wait_place(self) -> AbstractContextManager[None]:
+        """Count as one of those that wait, for a place or for another's answer.
+
+        Raises, when it is entered:
+            Unavailable: too many wait already.
+        """
+        return self._slots.wait_place()
+
+    @contextmanager
+    def measure(
+        self, kind: str, *, timeout_ms: int | None, about: dict[str, object]
+    ) -> Iterator[Deadline]:
+        """Give the block a deadline, and measure and log it; it has no place yet.
 
         Args:
             kind: "instant", "range" or "listing".
             timeout_ms: what the client asks for; the configured limit is the most it gets.
             about: fields for the slow-query log; the block may add to them.
-        Raises:
-            DeadlineExceeded: no place came free in time.
-            Unavailable: too many wait already.
         """
         before_s = self._monotonic()
         deadline = self._make_deadline(timeout_ms)
         outcome = "error"
         try:
-            with self._slots.hold(deadline):
-                yield deadline
+            yield deadline
             outcome = "success"
         except DeadlineExceeded:
             outcome = "timeout"

@@ -14,6 +14,7 @@ from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
 from tidegauge.promql.value import Matrix, Result, Vector
+from tidegauge.query.times import MAX_TIME_MS
 from tidegauge.storage.protocol import ReadBudget, SampleEngine
 
 SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
@@ -145,7 +146,13 @@ class QuerySlots:
         finally:
             self._free.release()
 
-    def _wait(self, deadline: Deadline) -> None:
+    @contextmanager
+    def wait_place(self) -> Iterator[None]:
+        """Count as one of those that wait while the block waits for something.
+
+        Raises:
+            Unavailable: too many wait already.
+        """
         with self._lock:
             if self._waiting >= self._max_waiting:
                 raise Unavailable(
@@ -155,13 +162,17 @@ class QuerySlots:
                 )
             self._waiting += 1
         try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _wait(self, deadline: Deadline) -> None:
+        with self.wait_place():
             if not self._free.acquire(timeout=deadline.remaining_s()):
                 raise deadline.exceeded(
                     f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
                 )
-        finally:
-            with self._lock:
-                self._waiting -= 1
 
 
 class RunningSamples:
@@ -202,6 +213,7 @@ class BudgetedReader:
         running: the samples of all running queries; `close` gives this one's back.
     Attributes:
         series_read: how many series were selected so far.
+        read_until_ms: the latest time that was read so far; very early before the first.
     """
 
     def __init__(
@@ -218,11 +230,13 @@ class BudgetedReader:
         self._samples_read = 0
         self._cells = 0
         self.series_read = 0
+        self.read_until_ms = -MAX_TIME_MS
 
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: SelectHints
     ) -> SeriesFrame:
         """Read one selector's samples. See `promql.reader.Reader`."""
+        self.read_until_ms = max(self.read_until_ms, end_ms)
         allowed = self._config.max_samples
         free = self._running.free()
         budget = ReadBudget(

@@ -15,6 +15,7 @@ from tidegauge.promql.parser import (
     parse,
     parse_selector,
 )
+from tidegauge.promql.printer import print_expr
 
 MAX_TEXT_BYTES = 256 * 1024
 """Longest query text: Grafana's multi-value variables make long ones, but not this long."""
@@ -56,6 +57,7 @@ class QueryParser:
     def __init__(self, *, max_depth: int) -> None:
         self._options = ParserOptions(max_depth=max_depth)
         self._remembered = functools.lru_cache(maxsize=MEMO_TREES)(self._parse)
+        self._remembered_form = functools.lru_cache(maxsize=MEMO_TREES)(self._print)
 
     def parse(self, text: str) -> nodes.Expr:
         """Return the tree of a query.
@@ -67,6 +69,15 @@ class QueryParser:
         """
         _check_length(text)
         return self._remembered(text) if len(text) <= MEMO_TEXT_CHARS else self._parse(text)
+
+    def normalise(self, text: str) -> str:
+        """Return the query's normal form, which other spellings of it share: its tree, printed.
+
+        Raises:
+            As `parse`.
+        """
+        _check_length(text)
+        return self._remembered_form(text) if len(text) <= MEMO_TEXT_CHARS else self._print(text)
 
     def parse_selectors(
         self, texts: Sequence[str], *, check: Callable[[], None] = lambda: None
@@ -96,6 +107,9 @@ class QueryParser:
             ) from exc
         except ParseError as exc:
             raise QuerySyntaxError(exc, text) from exc
+
+    def _print(self, text: str) -> str:
+        return print_expr(self.parse(text))
 
     def _parse_selector(self, text: str) -> tuple[Matcher, ...]:
         _check_length(text)

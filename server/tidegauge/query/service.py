@@ -1,15 +1,17 @@
-"""The QueryService: parse, limit, read, evaluate."""
+"""The QueryService: parse, look among the kept answers, limit, read, evaluate."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 
 from tidegauge.config import QueryConfig
 from tidegauge.errors import InvalidInput
+from tidegauge.model.frame import SeriesFrame
 from tidegauge.observability.meters import Meters
 from tidegauge.promql import nodes
 from tidegauge.promql.engine import Engine
@@ -25,6 +27,8 @@ from tidegauge.query.limits import (
     too_many_cells,
 )
 from tidegauge.query.parsing import QueryParser
+from tidegauge.query.result_cache import Bodies, Found, Question, ResultCache
+from tidegauge.query.result_codec import Evaluation
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
 
@@ -38,13 +42,23 @@ class QueryOptions:
     Args:
         timeout_ms: a shorter time limit than the configured one; None for that.
         lookback_ms: another lookback; None for the configured one.
+        cached: whether the answer may be a kept one, and may be kept.
     """
 
     timeout_ms: int | None = None
     lookback_ms: int | None = None
+    cached: bool = True
 
 
 DEFAULT_OPTIONS = QueryOptions()
+
+
+class CacheUse(StrEnum):
+    """What the cache did for an answer."""
+
+    HIT = "hit"
+    MISS = "miss"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +66,20 @@ class Answer:
     """A query's result, and what it took.
 
     Args:
-        result: the value over its grid.
+        result: the value over its grid; not to be changed, since others may share it.
         step_ms: 0 for an instant query.
         series_read: series that its selectors matched.
         took_ms: waiting for its turn included.
+        cache: what the cache did.
+        bodies: keeps what is rendered of it for those who get the same result.
     """
 
     result: Result
     step_ms: int
     series_read: int
     took_ms: float
+    cache: CacheUse = CacheUse.OFF
+    bodies: Bodies = field(default_factory=Bodies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,7 @@ class QueryService:
         config: the limits.
         meters: the instruments.
         monotonic: the monotonic clock, seconds.
+        cache: keeps results; None keeps none.
     """
 
     def __init__(
@@ -94,10 +113,11 @@ class QueryService:
         config: QueryConfig,
         meters: Meters,
         monotonic: Callable[[], float],
+        cache: ResultCache | None = None,
     ) -> None:
         self._samples, self._engine, self._parser = samples, engine, parser
         self._admission, self._config, self._meters = admission, config, meters
-        self._monotonic = monotonic
+        self._monotonic, self._cache = monotonic, cache
         self._running = RunningSamples(config)
 
     def instant(
@@ -168,26 +188,69 @@ class QueryService:
             "end_ms": grid.end_ms,
             "step_ms": grid.step_ms,
         }
-        with self._admission.admit(kind, timeout_ms=options.timeout_ms, about=about) as deadline:
+        with self._admission.measure(kind, timeout_ms=options.timeout_ms, about=about) as deadline:
             expr = self._parser.parse(text)
             if grid.step_ms:
                 _check_range_type(expr)
-            reader = BudgetedReader(
-                self._samples,
-                self._config,
-                deadline,
-                lookback_ms=options.lookback_ms or self._config.lookback_s * 1000,
-                running=self._running,
-            )
-            with contextlib.closing(reader):
-                result = self._evaluate(expr, text, grid, options, reader, deadline)
-            about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
-            check_result(result, self._config)
-        self._meters.query_samples.inc(result.samples_read)
+
+            def evaluate() -> Evaluation:
+                with self._admission.place(deadline):
+                    return self._evaluate(expr, text, grid, options, deadline, about)
+
+            if self._cache is None or not options.cached:
+                found = Found(evaluate(), False, Bodies())
+                use = CacheUse.OFF
+            else:
+                deadline.check()
+                question = self._make_question(kind, text, grid, options)
+                found = self._cache.answer(question, deadline=deadline, evaluate=evaluate)
+                use = CacheUse.HIT if found.is_hit else CacheUse.MISS
+            about["cache_hit"] = found.is_hit
         took_ms = (self._monotonic() - before_s) * 1000
-        return Answer(result, grid.step_ms, reader.series_read, took_ms)
+        evaluation = found.evaluation
+        return Answer(
+            evaluation.result, grid.step_ms, evaluation.series_read, took_ms, use, found.bodies
+        )
+
+    def _make_question(self, kind: str, text: str, grid: _Grid, options: QueryOptions) -> Question:
+        return Question(
+            kind=kind,
+            form=self._parser.normalise(text),
+            text=text,
+            start_ms=grid.start_ms,
+            end_ms=grid.end_ms,
+            step_ms=grid.step_ms,
+            lookback_ms=self._lookback_ms(options),
+            subquery_step_ms=self._config.subquery_step_s * 1000,
+        )
+
+    def _lookback_ms(self, options: QueryOptions) -> int:
+        return options.lookback_ms or self._config.lookback_s * 1000
 
     def _evaluate(
+        self,
+        expr: nodes.Expr,
+        text: str,
+        grid: _Grid,
+        options: QueryOptions,
+        deadline: Deadline,
+        about: dict[str, object],
+    ) -> Evaluation:
+        reader = BudgetedReader(
+            self._samples,
+            self._config,
+            deadline,
+            lookback_ms=self._lookback_ms(options),
+            running=self._running,
+        )
+        with contextlib.closing(reader):
+            result = self._run_engine(expr, text, grid, options, reader, deadline)
+        about["samples_read"], about["series_read"] = result.samples_read, reader.series_read
+        check_result(result, self._config)
+        self._meters.query_samples.inc(result.samples_read)
+        return Evaluation(result, reader.series_read, max(grid.end_ms, reader.read_until_ms))
+
+    def _run_engine(
         self,
         expr: nodes.Expr,
         text: str,
@@ -211,38 +274,47 @@ class QueryService:
             raise too_many_cells(exc.reached, exc.allowed) from exc
 
 
-def truncate_series(result: Result, limit: int) -> bool:
-    """Keep at most `limit` series (0 keeps all) and return whether any were cut off."""
+def truncate_series(result: Result, limit: int) -> tuple[Result, bool]:
+    """Return the result with at most `limit` series (0 keeps all), and whether any were cut off.
+
+    The given result stays as it is.
+    """
     value = result.value
     if limit <= 0 or not isinstance(value, Vector | Matrix):
-        return False
-    if isinstance(value, Vector):
-        # A series that is nowhere present is not part of the answer and must not use up the limit.
-        shown = np.flatnonzero(value.present.any(axis=1))
-        if len(shown) <= limit:
-            return False
-        kept = shown[:limit]
-        value.labels = [value.labels[i] for i in kept]
-        value.values, value.present = value.values[kept], value.present[kept]
-        value.drop_name = value.drop_name[kept]
-        return True
-    return _truncate_frame(value, limit)
+        return result, False
+    cut = _cut_vector(value, limit) if isinstance(value, Vector) else _cut_matrix(value, limit)
+    return (result, False) if cut is None else (replace(result, value=cut), True)
 
 
-def _truncate_frame(value: Matrix, limit: int) -> bool:
+def _cut_vector(value: Vector, limit: int) -> Vector | None:
+    # A series that is nowhere present is not part of the answer and must not use up the limit.
+    shown = np.flatnonzero(value.present.any(axis=1))
+    if len(shown) <= limit:
+        return None
+    kept = shown[:limit]
+    return Vector(
+        [value.labels[i] for i in kept],
+        value.values[kept],
+        value.present[kept],
+        value.drop_name[kept],
+    )
+
+
+def _cut_matrix(value: Matrix, limit: int) -> Matrix | None:
     frame = value.frame
     shown = np.flatnonzero(np.diff(frame.offsets))
     if len(shown) <= limit:
-        return False
+        return None
     end = int(shown[limit - 1]) + 1
     samples = int(frame.offsets[end])
-    value.frame = type(frame)(
-        frame.labels[:end],
-        frame.offsets[: end + 1],
-        frame.times_ms[:samples],
-        frame.values[:samples],
+    return Matrix(
+        SeriesFrame(
+            frame.labels[:end],
+            frame.offsets[: end + 1],
+            frame.times_ms[:samples],
+            frame.values[:samples],
+        )
     )
-    return True
 
 
 def _check_range_type(expr: nodes.Expr) -> None:

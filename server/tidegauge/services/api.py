@@ -9,6 +9,8 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.cache.opening import open_cache
+from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import Unavailable
 from tidegauge.ingest.service import IngestService
@@ -18,6 +20,7 @@ from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.query.admission import Admission
+from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService
@@ -30,6 +33,7 @@ from tidegauge.services.parts import (
     open_storage_parts,
 )
 from tidegauge.services.queue import open_queue
+from tidegauge.services.result_cache import make_result_cache
 from tidegauge.services.worker import make_writer
 
 SAMPLE_EVERY_S = 1.0
@@ -53,6 +57,7 @@ class Services:
     storage: StorageParts
     queue: QueueParts
     writer: BatchWriter | None
+    cache: Cache
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
@@ -73,6 +78,10 @@ class Services:
         }
         if self.writer is not None:
             checks["writer"] = self._threads["writer"].check
+        if self.config.cache.url:
+            checks["redis"] = timed_check(
+                self.cache.ping, monotonic=self.tools.monotonic, away=Status.DEGRADED
+            )
         self.health = Health(checks, monotonic=self.tools.monotonic)
 
     @property
@@ -117,6 +126,7 @@ class Services:
                 thread.join(self.config.http.shutdown_s if name == "writer" else SAMPLER_STOP_S)
             # Whoever came too late for the writer hears that nothing was stored.
             self.queue.close()
+            self.cache.close()
             self.storage.close()
 
     def sample_meters(self) -> None:
@@ -179,6 +189,16 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         monotonic=tools.monotonic,
         max_waiting=_count_waiting(config),
     )
+    cache = open_cache(
+        config.cache,
+        max_connections=config.http.threads,
+        monotonic=tools.monotonic,
+        new_id=tools.new_id,
+        on_error=meters.cache.failed,
+        log=tools.log,
+    )
+    watch = WriteWatch()
+    samples = WatchedSamples(storage.engine, watch)
     options = EngineOptions(
         lookback_ms=config.query.lookback_s * 1000,
         subquery_step_ms=config.query.subquery_step_s * 1000,
@@ -189,13 +209,14 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         tools=tools,
         meters=meters,
         query=QueryService(
-            samples=storage.engine,
+            samples=samples,
             engine=Engine(options),
             parser=parser,
             admission=admission,
             config=config.query,
             meters=meters,
             monotonic=tools.monotonic,
+            cache=make_result_cache(config, tools, meters, cache, watch, admission),
         ),
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
@@ -215,11 +236,13 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         else make_writer(
             config,
             consumer=queue.drained,
-            storage=storage,
+            catalogue=storage.catalogue,
+            engine=samples,
             tools=tools,
             meters=meters,
             linger_ms=config.ingest.flush_ms,
         ),
+        cache=cache,
     )
 
 

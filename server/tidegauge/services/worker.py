@@ -17,13 +17,15 @@ from tidegauge.observability.meters import Meters
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.parts import StorageParts, Tools, make_log, open_storage_parts
 from tidegauge.services.queue import open_consumer
+from tidegauge.storage.protocol import Catalogue, SampleEngine
 
 
 def make_writer(
     config: Config,
     *,
     consumer: Consumer,
-    storage: StorageParts,
+    catalogue: Catalogue,
+    engine: SampleEngine,
     tools: Tools,
     meters: Meters,
     linger_ms: int,
@@ -31,8 +33,8 @@ def make_writer(
     """Return the writer from a queue into storage."""
     return BatchWriter(
         consumer=consumer,
-        catalogue=storage.catalogue,
-        engine=storage.engine,
+        catalogue=catalogue,
+        engine=engine,
         flush_points=config.ingest.flush_points,
         linger_s=linger_ms / 1000,
         meter=meters.ingest,
@@ -129,7 +131,8 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
         writer=make_writer(
             config,
             consumer=queue.consumer,
-            storage=storage,
+            catalogue=storage.catalogue,
+            engine=storage.engine,
             tools=tools,
             meters=meters,
             linger_ms=config.worker.flush_ms,

@@ -4,6 +4,7 @@
 - `access`: the permission that each route states, and who has it.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
 - `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
+- `compression`: gzip, from which size on.
 - `errors`: the one table from error family to HTTP status, and the bodies of errors.
 - `lifecycle`: request ids, the access log, compression, the last error handler.
 
