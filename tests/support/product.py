@@ -21,7 +21,7 @@ from tests.support.servers import free_port, wait_until
 _ARRIVALS = "SELECT payload FROM arrivals WHERE metric_id = %s ORDER BY id"
 _METRIC = "SELECT id FROM metric_definitions WHERE name = %s"
 _RECORD = np.dtype([("series", "<i4"), ("time_ms", "<i8"), ("value", "<f8")])
-_SETTINGS = ("TIDEGAUGE_", "DATABASE_", "PROMETHEUS_MULTIPROC_DIR")
+_SETTINGS = ("TIDEGAUGE_", "DATABASE_", "RABBITMQ_URL", "REDIS_URL", "PROMETHEUS_MULTIPROC_DIR")
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -43,6 +43,19 @@ def children_of(pid: int) -> list[int]:
     """Return the living children of a process."""
     every = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return [child for child in every if parent_of(child) == pid]
+
+
+def read_stored(database_url: str, metric: str) -> np.ndarray:
+    """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
+    with (
+        closing(psycopg2.connect(database_url, connect_timeout=5)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_METRIC, (metric,))
+        (metric_id,) = cursor.fetchone() or (-1,)
+        cursor.execute(_ARRIVALS, (metric_id,))
+        payload = b"".join(bytes(row[0]) for row in cursor)
+    return np.frombuffer(payload, _RECORD)
 
 
 class Up:
@@ -174,15 +187,7 @@ class Up:
 
     def read_stored(self, metric: str) -> np.ndarray:
         """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
-        with (
-            closing(psycopg2.connect(self.database_url(), connect_timeout=5)) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(_METRIC, (metric,))
-            (metric_id,) = cursor.fetchone() or (-1,)
-            cursor.execute(_ARRIVALS, (metric_id,))
-            payload = b"".join(bytes(row[0]) for row in cursor)
-        return np.frombuffer(payload, _RECORD)
+        return read_stored(self.database_url(), metric)
 
 
 def _is_part(pid: int, name: str) -> bool:
