@@ -263,7 +263,8 @@ class Stack:
 
     def _add(self, name: str, command: str, port: int, env: Mapping[str, str]) -> None:
         whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
-        url = f"http://127.0.0.1:{port}/health"
+        # A worker is of use as soon as it consumes; the comparisons wait for that by themselves.
+        url = f"http://127.0.0.1:{port}/health" if command == "serve" else ""
         self.parts[name] = Part(name, whole, env, self.folder, url)
 
 
