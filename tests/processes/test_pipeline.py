@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg2
@@ -23,48 +23,7 @@ pytestmark = pytest.mark.timeout(900)
 SEED = 20_261_124
 ROUNDS = int(os.environ.get("TIDEGAUGE_TEST_ROUNDS", "12"))
 OUTAGE_S = float(os.environ.get("TIDEGAUGE_TEST_OUTAGE_SECONDS", "5"))
-AWAY = (502, 503, 504)
-"""nginx answers 502 or 504 for a server that was shot; those promise nothing either."""
 MakeSenders = Callable[..., list[Sender]]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(tmp_path_factory.mktemp("stack"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeSenders]:
-    """A function that makes three running senders of one metric of this test's own."""
-    made: list[Sender] = []
-    metric = "pipeline_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
-    first_ms = time.time_ns() // 1_000_000 - 3_000_000
-
-    def make(*, away: tuple[int, ...] = AWAY, repeat: bool = False) -> list[Sender]:
-        for number in range(3):
-            made.append(
-                Sender(
-                    stack.base,
-                    f"sender-{number}",
-                    first_ms + number * 1000,
-                    as_json=number == 0,
-                    headers=stack.headers,
-                    metric=metric,
-                    away=away,
-                    repeat=repeat,
-                )
-            )
-            made[-1].start()
-        return made
-
-    yield make
-    for sender in made:
-        sender.end()
 
 
 def settled(stack: Stack, senders: list[Sender]) -> Tally:
