@@ -147,7 +147,8 @@ def _print_table(
     senders: Sequence[Sender],
 ) -> None:
     print(
-        f"\n{'fault':22}{'times':>7}{'acked':>11}{'stored':>11}{'lost':>7}{'double':>8}{'ready s':>9}"
+        f"\n{'fault':22}{'times':>7}{'acked':>11}{'stored':>11}"
+        f"{'lost':>7}{'double':>8}{'ready s':>9}"
     )
     for kind, waits in ready_s.items():
         row = tallies[kind]

@@ -181,6 +181,15 @@ class Stack:
                 neighbour.close()
         self.postgres.stop()
 
+    def pids(self) -> dict[str, int]:
+        """Return the root process of everything that runs, by name."""
+        found = {name: part.pid for name, part in self.parts.items() if part.process is not None}
+        found["postgres"] = self.postgres.pid or 0
+        for name, neighbour in (("rabbitmq", self.rabbitmq), ("redis", self.redis)):
+            if neighbour is not None:
+                found[name] = neighbour._process.pid
+        return found
+
     def restart(self, name: str) -> None:
         """Start a part that was killed or stopped."""
         self.parts[name].start()
