@@ -26,6 +26,7 @@ SERVERS = ("server-1", "server-2")
 WORKERS = ("worker-1", "worker-2")
 _UNLIMITED = "100000000"
 _NGINX = """\
+{user}
 worker_processes 1;
 daemon off;
 pid {folder}/nginx.pid;
@@ -266,7 +267,11 @@ class Stack:
             self._add(name, "serve", port, env)
         config = self.folder / "nginx.conf"
         servers = "\n".join(f"    server 127.0.0.1:{port} fail_timeout=1s;" for port in ports)
-        config.write_text(_NGINX.format(folder=self.folder, servers=servers, port=self.port))
+        # Its workers put large bodies below a folder that only the user of the tests may enter.
+        user = "user root;" if os.geteuid() == 0 else ""
+        config.write_text(
+            _NGINX.format(user=user, folder=self.folder, servers=servers, port=self.port)
+        )
         command = [str(_find_nginx()), "-p", str(self.folder), "-e", "stderr", "-c", str(config)]
         self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health")
 
