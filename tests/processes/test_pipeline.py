@@ -8,11 +8,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 import pytest
-import requests
 
 from tests.support.senders import BATCH, Sender, Tally, ingest_until, settle
 from tests.support.servers import wait_until
@@ -21,6 +22,7 @@ from tests.support.stack import SERVERS, WORKERS, Stack
 pytestmark = pytest.mark.timeout(900)
 
 SEED = 20_261_124
+QUERY = "/prometheus/api/v1/query"
 ROUNDS = int(os.environ.get("TIDEGAUGE_TEST_ROUNDS", "12"))
 OUTAGE_S = float(os.environ.get("TIDEGAUGE_TEST_OUTAGE_SECONDS", "5"))
 MakeSenders = Callable[..., list[Sender]]
@@ -190,21 +192,25 @@ def test_a_held_lock_stops_no_acknowledgement_and_piles_up_no_queries(
         cursor.execute("LOCK TABLE arrivals IN ACCESS EXCLUSIVE MODE")
         ingest_until(senders, 20 * BATCH)
         query = f'{senders[0].metric}{{fresh!="lock"}}'
-        answer = requests.get(
-            f"{stack.base}/prometheus/api/v1/query",
-            params={"query": query},
-            headers=stack.headers,
-            timeout=60,
-        )
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(stack.get, QUERY, params={"query": query})
+            wait_until(lambda: count_waiting(cursor) > 0, timeout_s=30, what="the query waits")
+            answer = asked.result(60)
         assert answer.status_code == 503, answer.text
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
-            " AND pid <> pg_backend_pid() AND query ILIKE 'select%%arrivals%%'"
-        )
-        assert cursor.fetchone() == (0,)
+        # What is cancelled here may end a moment after its answer.
+        wait_until(lambda: count_waiting(cursor) == 0, timeout_s=5, what="no query is left behind")
         connection.rollback()
     stack.wait_ready()
     check_exactly_once(stack, senders)
+
+
+def count_waiting(cursor: Any) -> int:
+    """Return how many connections wait for a lock, those of the workers aside."""
+    cursor.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND application_name <> 'tidegauge worker'"
+    )
+    return int(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("fault", ["killed", "flushed"])
@@ -235,6 +241,7 @@ def test_wrong_data_in_redis_changes_no_answer(stack: Stack, make_senders: MakeS
     query = f'count_over_time({senders[0].metric}{{kept!="no"}}[2h])'
     right = {one["metric"]["sender"]: one["value"][1] for one in stack.ask(query)}
     with redis.Redis.from_url(stack.redis.url, socket_timeout=5) as client:
+        assert client.keys("*"), "nothing is cached in Redis: this test would prove nothing"
         for key, value in itertools.product(client.keys("*"), (b"\x00garbage", b'{"a":1}')):
             client.delete(key)
             client.set(key, value)
