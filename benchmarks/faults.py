@@ -130,6 +130,7 @@ def _inject(stack: Stack, senders: Sequence[Sender], args: argparse.Namespace) -
         ingest_until(senders, rng.randrange(1, 40) * BATCH)
         ready_s[kind].append(FAULTS[kind](stack, rng, args.outage_s))
         ingest_until(senders, BATCH)
+        stack.check_alive()
         for sender in senders:
             sender.pause()
         found = settle(stack, senders, METRIC)

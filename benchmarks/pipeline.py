@@ -195,6 +195,8 @@ def measure(product: Any, rate: float, seconds: float) -> Load:
         what="what was acknowledged is stored",
     )
     load.stored = stored_samples(url) - before
+    if isinstance(product, Stack):
+        product.check_alive()
     return load
 
 

@@ -171,6 +171,7 @@ class Stack:
         for part in self.parts.values():
             part.start()
         self.wait_ready()
+        self.check_alive()
 
     def close(self) -> None:
         """End everything that runs, in order."""
@@ -190,6 +191,15 @@ class Stack:
             if neighbour is not None:
                 found[name] = neighbour._process.pid
         return found
+
+    def check_alive(self) -> None:
+        """Fail if a part has ended by itself: nginx hides that, and figures would be of fewer."""
+        ended = [
+            f"{name} ({part.process and part.process.poll()}):\n{part.log.read_text()[-2000:]}"
+            for name, part in self.parts.items()
+            if part.process is None or part.process.poll() is not None
+        ]
+        assert not ended, "\n".join(ended)
 
     def restart(self, name: str) -> None:
         """Start a part that was killed or stopped."""
