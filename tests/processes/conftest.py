@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.product import Up
+from tests.support.senders import Sender
+from tests.support.stack import Stack
+
+AWAY = (502, 503, 504)
+"""nginx answers 502 or 504 for a server that was shot; those promise nothing either."""
+MakeSenders = Callable[..., list[Sender]]
 
 
 @pytest.fixture
@@ -30,3 +37,42 @@ def up(make_up: Callable[..., Up]) -> Up:
     product = make_up()
     product.start()
     return product
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(tmp_path_factory.mktemp("stack"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeSenders]:
+    """A function that makes three running senders of one metric of this test's own."""
+    made: list[Sender] = []
+    metric = "pipeline_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
+    first_ms = time.time_ns() // 1_000_000 - 3_000_000
+
+    def make(*, away: tuple[int, ...] = AWAY, repeat: bool = False) -> list[Sender]:
+        for number in range(3):
+            made.append(
+                Sender(
+                    stack.base,
+                    f"sender-{number}",
+                    first_ms + number * 1000,
+                    as_json=number == 0,
+                    headers=stack.headers,
+                    metric=metric,
+                    away=away,
+                    repeat=repeat,
+                )
+            )
+            made[-1].start()
+        return made
+
+    yield make
+    for sender in made:
+        sender.end()

@@ -45,6 +45,19 @@ def children_of(pid: int) -> list[int]:
     return [child for child in every if parent_of(child) == pid]
 
 
+def read_stored(database_url: str, metric: str) -> np.ndarray:
+    """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
+    with (
+        closing(psycopg2.connect(database_url, connect_timeout=5)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_METRIC, (metric,))
+        (metric_id,) = cursor.fetchone() or (-1,)
+        cursor.execute(_ARRIVALS, (metric_id,))
+        payload = b"".join(bytes(row[0]) for row in cursor)
+    return np.frombuffer(payload, _RECORD)
+
+
 class Up:
     """One `tidegauge up`.
 
@@ -174,15 +187,7 @@ class Up:
 
     def read_stored(self, metric: str) -> np.ndarray:
         """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
-        with (
-            closing(psycopg2.connect(self.database_url(), connect_timeout=5)) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(_METRIC, (metric,))
-            (metric_id,) = cursor.fetchone() or (-1,)
-            cursor.execute(_ARRIVALS, (metric_id,))
-            payload = b"".join(bytes(row[0]) for row in cursor)
-        return np.frombuffer(payload, _RECORD)
+        return read_stored(self.database_url(), metric)
 
 
 def _is_part(pid: int, name: str) -> bool:

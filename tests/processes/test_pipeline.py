@@ -1,0 +1,248 @@
+"""Faults in the real set: what was acknowledged is stored, and stored once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.support.senders import BATCH, Sender, Tally, ingest_until, settle
+from tests.support.servers import wait_until
+from tests.support.stack import SERVERS, WORKERS, Stack
+
+pytestmark = pytest.mark.timeout(900)
+
+SEED = 20_261_124
+QUERY = "/prometheus/api/v1/query"
+ROUNDS = int(os.environ.get("TIDEGAUGE_TEST_ROUNDS", "12"))
+OUTAGE_S = float(os.environ.get("TIDEGAUGE_TEST_OUTAGE_SECONDS", "5"))
+MakeSenders = Callable[..., list[Sender]]
+
+
+def settled(stack: Stack, senders: list[Sender], *, may_double: bool = False) -> Tally:
+    """Let the senders pause, and return the comparison once the queue has run dry."""
+    for sender in senders:
+        sender.pause()
+    assert [sender.refused for sender in senders] == [[] for _ in senders]
+    return settle(stack, senders, senders[0].metric, may_double=may_double)
+
+
+def check_exactly_once(stack: Stack, senders: list[Sender]) -> None:
+    found = settled(stack, senders)
+    assert found.acknowledged > 0
+    assert (found.lost, found.double) == (0, 0), found
+
+
+def test_kill_9_of_a_worker_at_random_points(
+    stack: Stack,
+    make_senders: MakeSenders,
+    record_property: Callable[[str, object], None],
+) -> None:
+    rng, senders = random.Random(SEED), make_senders()
+    for number in range(ROUNDS):
+        victim = rng.choice(WORKERS)
+        ingest_until(senders, rng.randrange(1, 20) * BATCH)
+        stack.parts[victim].kill()
+        begin = time.monotonic()
+        stack.restart(victim)
+        ingest_until(senders, BATCH)
+        record_property(f"recovery_s_{number}", time.monotonic() - begin)
+    check_exactly_once(stack, senders)
+
+
+def test_all_workers_killed_leaves_the_backlog_to_the_next(
+    stack: Stack, make_senders: MakeSenders
+) -> None:
+    senders = make_senders()
+    ingest_until(senders, BATCH)
+    for name in WORKERS:
+        stack.parts[name].kill()
+    ingest_until(senders, 20 * BATCH)
+    for name in WORKERS:
+        stack.restart(name)
+    check_exactly_once(stack, senders)
+
+
+def test_orderly_stop_of_a_worker_loses_nothing(stack: Stack, make_senders: MakeSenders) -> None:
+    senders = make_senders()
+    for name in WORKERS:
+        ingest_until(senders, 5 * BATCH)
+        assert stack.parts[name].stop() == 0
+        stack.restart(name)
+    check_exactly_once(stack, senders)
+
+
+def test_kill_9_of_a_server_and_the_same_request_again_changes_no_answer(
+    stack: Stack, make_senders: MakeSenders
+) -> None:
+    rng, senders = random.Random(SEED + 1), make_senders(repeat=True)
+    for _ in range(max(2, ROUNDS // 4)):
+        victim = rng.choice(SERVERS)
+        ingest_until(senders, rng.randrange(1, 10) * BATCH)
+        stack.parts[victim].kill()
+        ingest_until(senders, BATCH)
+        stack.restart(victim)
+    found = settled(stack, senders, may_double=True)
+
+    # A repeated request is a message of its own, so its rows may be there twice; what a query
+    # answers is one sample for each time, with the one value it was sent with.
+    assert found.lost == 0
+    series = stack.ask(f'{senders[0].metric}{{fresh!="{time.monotonic_ns()}"}}[2h]')
+    answered = {one["metric"]["sender"]: one["values"] for one in series}
+    for sender in senders:
+        times = [round(float(at) * 1000) for at, _ in answered[sender.name]]
+        assert times == sorted(set(sender.acknowledged))
+        assert all(
+            float(value) == at % 1_000_003
+            for at, (_, value) in zip(times, answered[sender.name], strict=True)
+        )
+
+
+@pytest.mark.parametrize("outage_s", [0.0, OUTAGE_S])
+def test_rabbitmq_outage_answers_503_with_retry_after_and_heals(
+    stack: Stack, make_senders: MakeSenders, outage_s: float
+) -> None:
+    senders = make_senders(away=(503,))
+    ingest_until(senders, BATCH)
+    stack.rabbitmq.stop()
+    threading.Event().wait(outage_s)
+    if outage_s:
+        wait_until(
+            lambda: all(sender.statuses[503] for sender in senders),
+            timeout_s=30,
+            what="every sender is told to come again",
+        )
+        assert stack.get("/health").status_code == 200
+    stack.rabbitmq.start()
+    ingest_until(senders, BATCH)
+    check_exactly_once(stack, senders)
+    assert [sender.without_retry_after for sender in senders] == [0, 0, 0]
+    assert {status for sender in senders for status in sender.statuses} <= {202, 204, 503}
+
+
+def test_alarm_of_rabbitmq_makes_servers_unready_and_ends_by_itself(
+    stack: Stack, make_senders: MakeSenders
+) -> None:
+    senders = make_senders(away=(503,))
+    ingest_until(senders, BATCH)
+    stack.rabbitmq.set_alarm(True)
+    try:
+        wait_until(
+            lambda: stack.get("/health/ready").status_code == 503,
+            timeout_s=60,
+            what="not ready while RabbitMQ takes nothing",
+        )
+        assert stack.get("/health").status_code == 200
+        before = server_memory_bytes(stack)
+        wait_until(
+            lambda: all(sender.statuses[503] >= 2 for sender in senders),
+            timeout_s=60,
+            what="requests are refused",
+        )
+        assert server_memory_bytes(stack) - before < 50 * 2**20
+    finally:
+        stack.rabbitmq.set_alarm(False)
+    stack.wait_ready()
+    ingest_until(senders, BATCH)
+    check_exactly_once(stack, senders)
+
+
+def server_memory_bytes(stack: Stack) -> int:
+    """Return the memory of both servers."""
+    from benchmarks.resources import memory_bytes
+
+    return sum(memory_bytes(stack.parts[name].pid) for name in SERVERS)
+
+
+def test_immediate_restarts_of_postgresql_leave_whole_messages_once(
+    stack: Stack,
+    make_senders: MakeSenders,
+    record_property: Callable[[str, object], None],
+) -> None:
+    rng, senders = random.Random(SEED + 2), make_senders()
+    for number in range(max(2, ROUNDS // 4)):
+        ingest_until(senders, rng.randrange(1, 20) * BATCH)
+        stack.shoot_postgres()
+        ingest_until(senders, BATCH)  # The queue takes it in the meantime.
+        stack.postgres.start()
+        record_property(f"ready_s_{number}", stack.wait_ready())
+    check_exactly_once(stack, senders)
+    rows = stack.read_stored(senders[0].metric)
+    assert len(rows) % BATCH == 0, "a part of a message is stored"
+
+
+def test_a_held_lock_stops_no_acknowledgement_and_piles_up_no_queries(
+    stack: Stack, make_senders: MakeSenders
+) -> None:
+    senders = make_senders()
+    ingest_until(senders, BATCH)
+    with (
+        closing(psycopg2.connect(stack.postgres.url, connect_timeout=5)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("LOCK TABLE arrivals IN ACCESS EXCLUSIVE MODE")
+        ingest_until(senders, 20 * BATCH)
+        query = f'{senders[0].metric}{{fresh!="lock"}}'
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(stack.get, QUERY, params={"query": query})
+            wait_until(lambda: count_waiting(cursor) > 0, timeout_s=30, what="the query waits")
+            answer = asked.result(60)
+        assert answer.status_code == 503, answer.text
+        # What is cancelled here may end a moment after its answer.
+        wait_until(lambda: count_waiting(cursor) == 0, timeout_s=5, what="no query is left behind")
+        connection.rollback()
+    stack.wait_ready()
+    check_exactly_once(stack, senders)
+
+
+def count_waiting(cursor: Any) -> int:
+    """Return how many connections wait for a lock, those of the workers aside."""
+    cursor.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND application_name <> 'tidegauge worker'"
+    )
+    return int(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("fault", ["killed", "flushed"])
+def test_loss_of_redis_changes_no_answer(
+    stack: Stack, make_senders: MakeSenders, fault: str
+) -> None:
+    senders = make_senders()
+    ingest_until(senders, 5 * BATCH)
+    if fault == "flushed":
+        assert stack.redis.ask("FLUSHALL").startswith(b"+OK")
+        check_exactly_once(stack, senders)
+        return
+    stack.redis.kill()
+    try:
+        ingest_until(senders, 5 * BATCH)
+        check_exactly_once(stack, senders)
+    finally:
+        stack.redis.start()
+    ingest_until(senders, BATCH)
+    check_exactly_once(stack, senders)
+
+
+def test_wrong_data_in_redis_changes_no_answer(stack: Stack, make_senders: MakeSenders) -> None:
+    redis = pytest.importorskip("redis")
+    senders = make_senders()
+    ingest_until(senders, 5 * BATCH)
+    check_exactly_once(stack, senders)
+    query = f'count_over_time({senders[0].metric}{{kept!="no"}}[2h])'
+    right = {one["metric"]["sender"]: one["value"][1] for one in stack.ask(query)}
+    with redis.Redis.from_url(stack.redis.url, socket_timeout=5) as client:
+        assert client.keys("*"), "nothing is cached in Redis: this test would prove nothing"
+        for key, value in itertools.product(client.keys("*"), (b"\x00garbage", b'{"a":1}')):
+            client.delete(key)
+            client.set(key, value)
+    assert {one["metric"]["sender"]: one["value"][1] for one in stack.ask(query)} == right
