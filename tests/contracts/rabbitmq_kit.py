@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 
 import pika
-import structlog
+import pika.exceptions
 from tidegauge.broker.rabbitmq_consumer import RabbitConsumer
 from tidegauge.broker.rabbitmq_dead_letters import RabbitDeadLetters
 from tidegauge.broker.rabbitmq_publisher import RabbitPublisher
@@ -14,8 +14,6 @@ from tidegauge.broker.rabbitmq_topology import DEAD_LETTER_QUEUE, INGEST_QUEUE
 from tidegauge.config import BrokerConfig
 
 from tests.support.servers import wait_until
-
-QUIET = structlog.wrap_logger(structlog.PrintLogger(), processors=[])
 
 
 def delete_queues(url: str) -> None:
@@ -26,8 +24,23 @@ def delete_queues(url: str) -> None:
             channel.queue_delete(name)
 
 
+def empty_queues(url: str) -> None:
+    """Empty our queues, where there are any."""
+    parameters = pika.URLParameters(url)
+    for name in (INGEST_QUEUE, DEAD_LETTER_QUEUE):
+        with (
+            contextlib.closing(pika.BlockingConnection(parameters)) as connection,
+            contextlib.suppress(pika.exceptions.ChannelClosedByBroker),
+        ):
+            connection.channel().queue_purge(name)
+
+
 class RabbitBroker:
-    """A Publisher, a Consumer and DeadLetters on queues of this test's own.
+    """A Publisher, a Consumer and DeadLetters on empty queues.
+
+    The queues are kept from test to test, and what needs others gets a virtual host of its own:
+    RabbitMQ 3.10 does not find a quorum queue again after a restart that was deleted and made anew
+    just before.
 
     Args:
         url: the server.
@@ -37,7 +50,7 @@ class RabbitBroker:
     durable = True
 
     def __init__(self, url: str, *, max_messages: int = 1000, **changes: object) -> None:
-        delete_queues(url)
+        empty_queues(url)
         self.config = dataclasses.replace(BrokerConfig(url=url), **changes)
         self.letters = RabbitDeadLetters(self.config)
         self.publisher = RabbitPublisher(self.config, max_messages=max_messages, max_bytes=10**8)

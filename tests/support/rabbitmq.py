@@ -87,6 +87,12 @@ class RabbitMQ:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def add_vhost(self, name: str) -> str:
+        """Make a virtual host and return its address."""
+        self.ctl("add_vhost", name)
+        self.ctl("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+        return self.url + name
+
     def close(self) -> None:
         """End it and its port mapper."""
         if self._process is not None and self._process.poll() is None:
