@@ -37,7 +37,7 @@ def live() -> Response:
 def ready() -> Response:
     """Say whether requests will be served now."""
     held = services()
-    if held.accepting and held.health.report().status is not Status.UNHEALTHY:
+    if held.accepting and held.health.report().ready:
         return json_response({"status": "ready"})
     return not_ready_response({"status": "not ready"})
 
