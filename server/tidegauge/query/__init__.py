@@ -4,10 +4,12 @@
 - `listings`: series, label names and values, metrics and their metadata.
 - `parsing`: text to tree, with a bounded memo; parse errors with line and column.
 - `admission`: deadlines, places among the running, measurements, the slow-query log.
+- `running`: the questions of this moment, to be listed and cancelled.
 - `limits`: what a query may cost, and the budgeted reader that holds it to that.
 - `times`: times and durations as the two APIs write them. Pure.
 
-`services` builds it; routes call `service` and `listings`, and read times by `times`.
+`services` builds it; routes call `service`, `listings` and `running`, and read times by
+`times`.
 """
 
 from __future__ import annotations

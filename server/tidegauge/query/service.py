@@ -25,6 +25,7 @@ from tidegauge.query.limits import (
     too_many_cells,
 )
 from tidegauge.query.parsing import QueryParser
+from tidegauge.query.running import RunningQueries
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
 
@@ -99,6 +100,11 @@ class QueryService:
         self._admission, self._config, self._meters = admission, config, meters
         self._monotonic = monotonic
         self._running = RunningSamples(config)
+
+    @property
+    def running(self) -> RunningQueries:
+        """The queries and listings that run or wait in this process."""
+        return self._admission.running
 
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS
