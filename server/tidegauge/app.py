@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tidegauge.api import health, metrics, query
+from tidegauge.api import admin, health, metrics, query
 from tidegauge.compat import prometheus_api, remote_write
 from tidegauge.services import Services
 from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
@@ -15,6 +15,7 @@ BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
     query.blueprint,
+    admin.blueprint,
     prometheus_api.blueprint,
     remote_write.blueprint,
 )

@@ -2,6 +2,7 @@
 
 - `metrics`: ingestion, the list of metrics, and their tags.
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
+- `admin`: figures, health and running queries, for administrators.
 - `health`: health, probes and the exposition of our own instruments.
 
 Only `app` enters, to register the blueprints.
