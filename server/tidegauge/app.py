@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tidegauge.api import dead_letters, health, metrics, query
+from tidegauge.api import admin, dead_letters, health, metrics, query
 from tidegauge.compat import prometheus_api, remote_write
 from tidegauge.services import Services
 from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
@@ -16,6 +16,7 @@ BLUEPRINTS = (
     metrics.blueprint,
     query.blueprint,
     dead_letters.blueprint,
+    admin.blueprint,
     prometheus_api.blueprint,
     remote_write.blueprint,
 )

@@ -73,6 +73,12 @@ class DeadlineExceeded(TidegaugeError):
     code = "timeout"
 
 
+class Cancelled(TidegaugeError):
+    """Somebody asked for the end of the work."""
+
+    code = "canceled"
+
+
 class Unavailable(TidegaugeError):
     """A neighbour (database, broker) is away or full; the same call may succeed later.
 

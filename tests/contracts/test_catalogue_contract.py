@@ -70,6 +70,15 @@ def test_threads_that_register_the_same_series_agree(storage: Kit) -> None:
     assert storage.catalogue.read_series_count() == 1200
 
 
+def test_totals_count_series_and_metrics(storage: Kit) -> None:
+    storage.catalogue.register_series([UP_B, LOAD, UP_A])
+
+    totals = storage.catalogue.read_totals()
+
+    assert (totals.series, totals.metrics) == (3, 2)
+    assert totals.bytes >= 0
+
+
 def test_all_series_are_listed_in_order(storage: Kit) -> None:
     storage.catalogue.register_series([UP_B, LOAD, UP_A])
     catalogue = storage.catalogue

@@ -3,6 +3,7 @@
 - `metrics`: ingestion, the list of metrics, and their tags.
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `dead_letters`: messages that could not be stored.
+- `admin`: figures, health and running queries, for administrators.
 - `health`: health, probes and the exposition of our own instruments.
 
 Only `app` enters, to register the blueprints.

@@ -3,9 +3,11 @@
 - `meters`: the instruments behind `/metrics`, right under one process and several;
   `ingest_instruments`: those of ingestion and its writer; `cache_instruments`: those of the caches.
 - `logs`: JSON lines.
+- `tracing`: spans, which any room may begin; `trace_export`: where they go.
 - `health`: named checks, and the body that sums them up.
+- `exposition`: an HTTP server of health and instruments, for processes without an API.
 
-Every instrument, logger and clock is passed in; nothing here is global.
+Every instrument, logger and clock is passed in; nothing here is global but the tracer.
 Every room above may enter.
 """
 

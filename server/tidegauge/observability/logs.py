@@ -11,6 +11,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from tidegauge.observability.tracing import current_trace_id
+
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -29,7 +31,8 @@ def make_logger(
         level: the lowest level written: debug, info, warning or error.
         service: which of our processes this is.
         clock_ms: Unix ms.
-    The request id comes from `structlog.contextvars`, which the HTTP room fills.
+    The request id comes from `structlog.contextvars`, which the HTTP room fills; the trace id
+    from the span that is going on, if there is one.
     """
 
     def add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -43,6 +46,7 @@ def make_logger(
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
@@ -84,6 +88,13 @@ class StdlibHandler(logging.Handler):
             logger=record.name,
             exc_info=record.exc_info or None,
         )
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    trace_id = current_trace_id()
+    if trace_id:
+        event.setdefault("trace_id", trace_id)
+    return event
 
 
 def _to_json(event: EventDict, **_options: object) -> bytes:

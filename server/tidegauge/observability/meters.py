@@ -9,6 +9,7 @@ processes sets it to an empty directory before, passes the same directory here, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import (
@@ -16,6 +17,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     ProcessCollector,
     generate_latest,
     multiprocess,
@@ -27,6 +29,30 @@ from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Figures:
+    """The values of all instruments at one moment.
+
+    Args:
+        families: as a registry collects them.
+    """
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def total(self, name: str) -> float:
+        """Return the sum over all label sets of a sample's name; 0 where there is none."""
+        return sum(sample.value for sample in self._samples if sample.name == name)
+
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        """Return the largest value of a sample's name for each value of one label."""
+        found: dict[str, float] = {}
+        for sample in self._samples:
+            if sample.name == name and label in sample.labels:
+                key = sample.labels[label]
+                found[key] = max(sample.value, found.get(key, sample.value))
+        return found
 
 
 class Meters:
@@ -65,11 +91,22 @@ class Meters:
 
     def render(self) -> bytes:
         """Return the exposition of all processes, in Prometheus's text format."""
+        return generate_latest(self._find_registry())
+
+    def figures(self) -> Figures:
+        """Return the values of all processes."""
+        return Figures(self._find_registry().collect())
+
+    def collect_own(self) -> list[Metric]:
+        """Return the instruments of this process alone."""
+        return list(self._registry.collect())
+
+    def _find_registry(self) -> CollectorRegistry:
         if self._directory is None:
-            return generate_latest(self._registry)
+            return self._registry
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together, path=str(self._directory))  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together
 
     def _make_query(self) -> None:
         registry = self._registry

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.config import QueryConfig
-from tidegauge.errors import DeadlineExceeded, LimitExceeded
+from tidegauge.errors import Cancelled, DeadlineExceeded, LimitExceeded
 from tidegauge.observability.meters import Meters
 from tidegauge.query.limits import Deadline, QuerySlots
+from tidegauge.query.running import RunningQueries
 
 
 class Admission:
@@ -23,6 +24,9 @@ class Admission:
         slow_ms: what counts as slow.
         monotonic: the monotonic clock, seconds; storage must use the same.
         max_waiting: how many questions may wait for a place.
+        running: lists the questions for who wants to see or cancel one.
+    Attributes:
+        running: the same.
     """
 
     def __init__(
@@ -34,9 +38,11 @@ class Admission:
         slow_ms: int,
         monotonic: Callable[[], float],
         max_waiting: int,
+        running: RunningQueries | None = None,
     ) -> None:
         self._config, self._meters, self._log = config, meters, log
         self._slow_ms, self._monotonic = slow_ms, monotonic
+        self.running = running or RunningQueries(monotonic=monotonic)
         self._slots = QuerySlots(config.max_concurrent, max_waiting=max_waiting)
 
     @contextmanager
@@ -85,13 +91,19 @@ class Admission:
             kind: "instant", "range" or "listing".
             timeout_ms: what the client asks for; the configured limit is the most it gets.
             about: fields for the slow-query log; the block may add to them.
+        Raises:
+            Cancelled: somebody ended the query.
         """
         before_s = self._monotonic()
         deadline = self._make_deadline(timeout_ms)
         outcome = "error"
         try:
-            yield deadline
+            with self.running.track(kind, about, deadline):
+                yield deadline
             outcome = "success"
+        except Cancelled:
+            outcome = "canceled"
+            raise
         except DeadlineExceeded:
             outcome = "timeout"
             raise

@@ -15,12 +15,15 @@ from tidegauge.model.matchers import Matcher
 from tidegauge.promql.reader import SelectHints
 from tidegauge.promql.value import Matrix, Result, Vector
 from tidegauge.query.times import MAX_TIME_MS
+from tidegauge.storage.cancellation import Cancellation
 from tidegauge.storage.protocol import ReadBudget, SampleEngine
 
 SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
 SERIES_SETTING = "TIDEGAUGE_QUERY_MAX_SERIES"
 RUNNING_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES_RUNNING"
 RETRY_AFTER_S = 1
+# So often a query that waits for its place looks whether somebody has ended it.
+LOOK_EVERY_S = 0.2
 
 
 class TooManyPoints(LimitExceeded):
@@ -88,12 +91,15 @@ class Deadline:
         timeout_s: how long it may take from now on.
         monotonic: the monotonic clock, seconds; the same that storage uses.
         named_by: what set the time, for the message.
+    Attributes:
+        cancellation: ends the query before its time, from another thread.
     """
 
     def __init__(self, *, timeout_s: float, monotonic: Callable[[], float], named_by: str) -> None:
         self._monotonic = monotonic
         self._timeout_s, self._named_by = timeout_s, named_by
         self.at_s = monotonic() + timeout_s
+        self.cancellation = Cancellation()
 
     def remaining_s(self) -> float:
         """Return the seconds that are left, never below 0."""
@@ -104,9 +110,23 @@ class Deadline:
 
         Raises:
             DeadlineExceeded: there is none left.
+            Cancelled: somebody ended the query.
         """
+        self.cancellation.check()
         if self._monotonic() >= self.at_s:
             raise self.exceeded("was evaluated")
+
+    def acquire(self, place: threading.Semaphore) -> bool:
+        """Take a place as soon as it is free; return whether that was in time.
+
+        Raises:
+            Cancelled: somebody ended the query while it waited.
+        """
+        while not place.acquire(timeout=min(LOOK_EVERY_S, self.remaining_s())):
+            self.cancellation.check()
+            if self.remaining_s() <= 0:
+                return False
+        return True
 
     def exceeded(self, doing: str) -> DeadlineExceeded:
         """Return the error that says what went on when the time was over."""
@@ -169,7 +189,7 @@ class QuerySlots:
 
     def _wait(self, deadline: Deadline) -> None:
         with self.wait_place():
-            if not self._free.acquire(timeout=deadline.remaining_s()):
+            if not deadline.acquire(self._free):
                 raise deadline.exceeded(
                     f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
                 )
@@ -243,6 +263,7 @@ class BudgetedReader:
             max_samples=min(allowed - self._samples_read, free),
             deadline_s=self._deadline.at_s,
             max_series=self._config.max_series,
+            cancellation=self._deadline.cancellation,
         )
         try:
             frame = self._samples.select(matchers, start_ms, end_ms, budget)

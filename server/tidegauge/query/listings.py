@@ -198,6 +198,7 @@ class Listings:
             max_samples=self._config.max_samples,
             deadline_s=deadline.at_s,
             max_series=self._config.max_series,
+            cancellation=deadline.cancellation,
         )
 
 

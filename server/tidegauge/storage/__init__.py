@@ -5,6 +5,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `protocol`: what an engine and a catalogue offer; `memory` is the one for tests and scripts.
 - `opening`: puts pool, catalogue and engine together as the settings want it.
 - `pool`, `watchdog`, `faults`: connections that heal, never wait for ever, and fail in our words.
+- `cancellation`: the wish of another thread that a read should end.
 - `migrate`: the numbered SQL files of `migrations/`.
 - `embedded`, `launch`: a PostgreSQL of our own, from the wheel (`embedded_install`), with settings
   for the job (`embedded_settings`).

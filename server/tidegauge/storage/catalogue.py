@@ -16,7 +16,13 @@ from tidegauge.storage.catalogue_registry import SeriesRegistry
 from tidegauge.storage.catalogue_selection import Selector
 from tidegauge.storage.metric_names import MetricNames
 from tidegauge.storage.pool import Pool
-from tidegauge.storage.protocol import MetricCardinality, MetricRow, ReadBudget, SeriesKey
+from tidegauge.storage.protocol import (
+    MetricCardinality,
+    MetricRow,
+    ReadBudget,
+    SeriesKey,
+    StorageTotals,
+)
 
 
 class PostgresCatalogue:
@@ -65,6 +71,10 @@ class PostgresCatalogue:
     def read_series_count(self) -> int:
         """Return how many series there are in all."""
         return self._metrics.series_count()
+
+    def read_totals(self) -> StorageTotals:
+        """Return how many series and metrics there are, and the size of the database."""
+        return self._metrics.totals()
 
     def list_series(
         self,

@@ -150,7 +150,9 @@ class LabelListings:
         self, selectors: Sequence[Sequence[Matcher]], start_ms: int | None, budget: ReadBudget
     ) -> set[Labels]:
         found: set[Labels] = set()
-        with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
+        with self._pool.transaction(
+            deadline_s=budget.deadline_s, cancellation=budget.cancellation
+        ) as lent:
             for matchers in selectors or [()]:
                 if self._monotonic() >= budget.deadline_s:
                     raise DeadlineExceeded("the time was over while the series were looked up")
@@ -165,7 +167,9 @@ class LabelListings:
 
     def _list(self, name: str | None, start_ms: int | None, budget: ReadBudget) -> list[str]:
         """Return the values of a label, or the label names for None."""
-        with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
+        with self._pool.transaction(
+            deadline_s=budget.deadline_s, cancellation=budget.cancellation
+        ) as lent:
             version = read_version(lent)
             now_s = self._monotonic()
             known = self._remembered.get(name)

@@ -13,7 +13,7 @@ from tidegauge.errors import InvalidInput
 from tidegauge.model.batch import MetricMetadata
 from tidegauge.storage.catalogue_version import CatalogueVersion, lock_catalogue, read_version
 from tidegauge.storage.pool import Pool
-from tidegauge.storage.protocol import MetricCardinality, MetricRow, ReadBudget
+from tidegauge.storage.protocol import MetricCardinality, MetricRow, ReadBudget, StorageTotals
 from tidegauge.storage.texts import is_storable
 
 _MOST_VALUES_REMEMBERED = 500_000
@@ -70,6 +70,9 @@ GROUP BY page.id, page.name, page.type, page.unit, page.description
 ORDER BY page.name
 """
 _COUNT_SERIES = "SELECT count(*) FROM series WHERE id > %s AND id <= %s"
+_READ_TOTALS = """
+SELECT (SELECT count(*) FROM metric_definitions), pg_database_size(current_database())
+"""
 _READ_TAGS = """
 SELECT series.tags::text
 FROM metric_definitions AS metric JOIN series ON series.metric_id = metric.id
@@ -164,7 +167,9 @@ class MetricCatalogue:
         """
         if not is_storable(search + after):
             return []
-        with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
+        with self._pool.transaction(
+            deadline_s=budget.deadline_s, cancellation=budget.cancellation
+        ) as lent:
             lent.execute(_LIST, {"search": search, "after": after, "limit": limit or None})
             return [MetricRow(*row) for row in lent.fetchall()]
 
@@ -199,6 +204,17 @@ class MetricCatalogue:
                 self._series += sum(row[0] for row in lent.fetchall())
                 self._counted = version
             return self._series
+
+    def totals(self) -> StorageTotals:
+        """Return how many series and metrics there are, and the bytes of the whole database.
+
+        Raises:
+            Unavailable.
+        """
+        series = self.series_count()
+        with self._pool.transaction(at_most_s=_COUNT_AT_MOST_S) as lent:
+            lent.execute(_READ_TOTALS)
+            return StorageTotals(series, *lent.fetchall()[0])
 
     def _read_widths(self, lent: cursor, name: str, version: CatalogueVersion) -> _Widths:
         known = self._widths.get(name)

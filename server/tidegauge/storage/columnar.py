@@ -108,7 +108,9 @@ class ColumnarEngine:
         """
         # Callers may mean "from the beginning" by any small number; int64 must hold it.
         start_ms, end_ms = max(start_ms, -_FURTHEST_MS), min(end_ms, _FURTHEST_MS)
-        with self._pool.transaction(deadline_s=budget.deadline_s) as lent:
+        with self._pool.transaction(
+            deadline_s=budget.deadline_s, cancellation=budget.cancellation
+        ) as lent:
             selection = self._selector.resolve(lent, matchers, budget)
             if not selection.labels or start_ms > end_ms:
                 return SeriesFrame.empty()

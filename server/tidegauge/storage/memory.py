@@ -24,6 +24,7 @@ from tidegauge.storage.protocol import (
     MetricRow,
     ReadBudget,
     SeriesKey,
+    StorageTotals,
     StoredBatch,
 )
 
@@ -192,6 +193,11 @@ class MemoryStorage:
         with self._lock:
             return len(self._by_id)
 
+    def read_totals(self) -> StorageTotals:
+        """Return how much there is; no bytes are counted."""
+        with self._lock:
+            return StorageTotals(len(self._by_id), len(self._metric_ids), 0)
+
     def list_series(
         self,
         selectors: Sequence[Sequence[Matcher]],
@@ -290,6 +296,8 @@ class MemoryStorage:
         yield from self._by_id.values()
 
     def _check_deadline(self, budget: ReadBudget) -> None:
+        if budget.cancellation is not None:
+            budget.cancellation.check()
         if self._monotonic() >= budget.deadline_s:
             raise DeadlineExceeded(
                 "the query did not end in time and was cancelled;"

@@ -16,11 +16,15 @@ from psycopg2.extensions import connection as Connection
 
 from tidegauge.config import DatabaseConfig
 from tidegauge.errors import DeadlineExceeded, Unavailable
+from tidegauge.observability.tracing import span
+from tidegauge.storage.cancellation import Cancellation, cancelled
 from tidegauge.storage.faults import translate
 from tidegauge.storage.watchdog import Watchdog
 
 # How long a server may overrun its own statement_timeout before the connection is cut.
 _GRACE_S = 2.0
+# How long it may take to tell the database that a statement shall end.
+_END_STATEMENT_S = 2.0
 
 # A client that stands still inside a transaction, or whose machine is gone, must not keep its
 # locks: every registration of series waits for one row.
@@ -96,7 +100,11 @@ class Pool:
 
     @contextlib.contextmanager
     def transaction(
-        self, *, deadline_s: float | None = None, at_most_s: float | None = None
+        self,
+        *,
+        deadline_s: float | None = None,
+        at_most_s: float | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Iterator[cursor]:
         """Lend a cursor inside a transaction; commit at the end, roll back at any exception.
 
@@ -105,10 +113,12 @@ class Pool:
                 has passed. None: the statement timeout of the settings.
             at_most_s: without a deadline, a limit below that of the settings: for a caller that
                 can do without the answer, and hears Unavailable.
+            cancellation: ends the statement from another thread.
         Raises:
             Unavailable: the database is away or busy. When it went away during the commit
                 nobody can say whether that took place.
             DeadlineExceeded: deadline_s has passed.
+            Cancelled: somebody asked for that.
             InvalidInput: the database refuses the data.
         """
         now_s = self._monotonic()
@@ -118,25 +128,31 @@ class Pool:
             until_s = deadline_s
         if until_s <= now_s:
             raise DeadlineExceeded("the time was over before the database was asked")
-        connection = self._take(until_s, deadline=deadline_s is not None)
-        self._watchdog.watch(connection, until_s + _GRACE_S)
-        try:
-            with connection.cursor() as lent:
-                # At least 1: to PostgreSQL, 0 means no limit at all.
-                left_ms = max(1, int((until_s - self._monotonic()) * 1000))
-                lent.execute(_BEGIN, (left_ms,))
-                yield lent
-                lent.execute("COMMIT")
-        except psycopg2.Error as fault:
-            cut = self._release(connection)
-            if cut and deadline_s is not None:
-                raise DeadlineExceeded("the database did not react at all in time") from fault
-            raise translate(fault, deadline=deadline_s is not None) from fault
-        except BaseException:
-            self._release(connection)
-            raise
-        else:
-            self._release(connection)
+        wanted = cancellation or Cancellation()
+        with span("db.query"):
+            connection = self._take(until_s, deadline=deadline_s is not None)
+            self._watchdog.watch(connection, until_s + _GRACE_S)
+            try:
+                backend_pid = connection.info.backend_pid
+                wanted.attach(lambda: self._end_statement(backend_pid))
+                with connection.cursor() as lent:
+                    # At least 1: to PostgreSQL, 0 means no limit at all.
+                    left_ms = max(1, int((until_s - self._monotonic()) * 1000))
+                    lent.execute(_BEGIN, (left_ms,))
+                    yield lent
+                    lent.execute("COMMIT")
+            except psycopg2.Error as fault:
+                cut = self._release(connection, wanted)
+                if wanted.requested:
+                    raise cancelled() from fault
+                if cut and deadline_s is not None:
+                    raise DeadlineExceeded("the database did not react at all in time") from fault
+                raise translate(fault, deadline=deadline_s is not None) from fault
+            except BaseException:
+                self._release(connection, wanted)
+                raise
+            else:
+                self._release(connection, wanted)
 
     def close(self) -> None:
         """Close what is idle; what is lent is closed when it comes back."""
@@ -201,8 +217,14 @@ class Pool:
         finally:
             self._watchdog.release(connection)
 
-    def _release(self, connection: Connection) -> bool:
-        settled = _is_settled(connection)
+    def _end_statement(self, backend_pid: int) -> None:
+        # Not libpq's own cancel request: that waits for the network without any limit, and
+        # psycopg2 holds the interpreter's lock meanwhile.
+        with self.transaction(at_most_s=_END_STATEMENT_S) as lent:
+            lent.execute("SELECT pg_cancel_backend(%s)", (backend_pid,))
+
+    def _release(self, connection: Connection, wanted: Cancellation) -> bool:
+        settled = not wanted.detach() and _is_settled(connection)
         cut = self._watchdog.release(connection)
         with self._lock:
             self._in_use -= 1

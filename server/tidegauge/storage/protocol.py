@@ -12,6 +12,7 @@ from tidegauge.model.batch import MetricMetadata
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.labels import Labels
 from tidegauge.model.matchers import Matcher
+from tidegauge.storage.cancellation import Cancellation
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class ReadBudget:
         deadline_s: on the monotonic clock (time.monotonic()); past it the statement is
             cancelled in the database and DeadlineExceeded raised.
         max_series: more raises LimitExceeded, before their labels are held.
+        cancellation: ends the read from another thread, which raises Cancelled; None: nobody can.
     """
 
     max_samples: int
     deadline_s: float
     max_series: int = 100_000
+    cancellation: Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,15 @@ class MetricCardinality:
     series: int
     widest_key: str
     widest_key_values: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTotals:
+    """How much there is: series, metrics, and bytes on disk (0 where nobody can say)."""
+
+    series: int
+    metrics: int
+    bytes: int
 
 
 class SampleEngine(Protocol):
@@ -135,6 +147,14 @@ class Catalogue(Protocol):
 
     def read_series_count(self) -> int:
         """Return how many series there are in all (an estimate within a few per cent will do)."""
+        ...
+
+    def read_totals(self) -> StorageTotals:
+        """Return how much there is, for people: nothing is decided by it.
+
+        Raises:
+            Unavailable.
+        """
         ...
 
     def list_series(

@@ -12,6 +12,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from tidegauge.errors import (
+    Cancelled,
     DeadlineExceeded,
     InvalidInput,
     NotFound,
@@ -47,6 +48,8 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     TooManyPoints: _Row(422, "bad_data", 400),
     QueryFailed: _Row(422, "execution"),
     DeadlineExceeded: _Row(503, "timeout"),
+    # Not a registered status; Prometheus took it over from nginx for exactly this.
+    Cancelled: _Row(499, "canceled"),
     Unavailable: _Row(503, "unavailable"),
     Unauthenticated: _Row(401, "unauthenticated"),
     Forbidden: _Row(403, "forbidden"),

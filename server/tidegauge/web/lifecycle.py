@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import structlog
 from flask import Flask, Response, g, request
@@ -12,11 +13,13 @@ from werkzeug.exceptions import HTTPException
 
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.meters import Meters
+from tidegauge.observability.tracing import span
 from tidegauge.web.access import find_log_level
 from tidegauge.web.compression import compress
 from tidegauge.web.errors import error_response, http_error_response, internal_error_response
 
 REQUEST_ID_HEADER = "X-Request-ID"
+TRACE_HEADER = "traceparent"
 SLOW_REQUEST_MS = 2000
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
@@ -45,7 +48,8 @@ def install_lifecycle(
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.request_id = given if _SANE_ID.fullmatch(given) else new_id()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        structlog.contextvars.bind_contextvars(request_id=g.request_id, remote=request.remote_addr)
+        _begin_span()
 
     @app.errorhandler(TidegaugeError)
     def _ours(error: TidegaugeError) -> Response:
@@ -68,7 +72,34 @@ def install_lifecycle(
         response.headers["X-Content-Type-Options"] = "nosniff"
         meters.http_requests.labels(response.status_code).inc()
         _log(log, app, response, (monotonic() - g.started_s) * 1000)
+        _note_status(response.status_code)
         return response
+
+    @app.teardown_request
+    def _end(_error: BaseException | None) -> None:
+        # Not in after_request: the span must end even where an answer could not be made.
+        if "spans" in g:
+            g.spans.close()
+
+
+def _begin_span() -> None:
+    g.spans = ExitStack()
+    g.span = g.spans.enter_context(
+        span(
+            "http.request",
+            parent=request.headers.get(TRACE_HEADER, ""),
+            method=request.method,
+            # The rule, not the path: a name with ids in it would be a name for each request.
+            route=request.url_rule.rule if request.url_rule else "",
+            request_id=g.request_id,
+        )
+    )
+
+
+def _note_status(status: int) -> None:
+    g.span.set("status", status)
+    if status >= 500:
+        g.span.fail(f"HTTP {status}")
 
 
 def _log(log: FilteringBoundLogger, app: Flask, response: Response, took_ms: float) -> None:

@@ -8,14 +8,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
 from psycopg2 import sql
-from tidegauge.errors import DeadlineExceeded, InvalidInput, Unavailable
+from tidegauge.config import TraceConfig
+from tidegauge.errors import Cancelled, DeadlineExceeded, InvalidInput, Unavailable
+from tidegauge.observability.logs import make_logger
+from tidegauge.observability.tracing import Tracing
+from tidegauge.storage.cancellation import Cancellation
 from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.pool import Pool
 
+from tests.support.servers import wait_until
 from tests.unit.storage.silent_relay import SilentAfterLogin
 
 MakePool = Callable[..., Pool]
@@ -286,3 +292,74 @@ def test_commits_wait_for_replicas_where_the_database_says_so(
     admin.close()
 
     assert ask(make_pool(), "SHOW synchronous_commit") == "remote_apply"
+
+
+def test_a_statement_is_ended_from_another_thread_and_its_connection_not_lent_again(
+    make_pool: MakePool,
+) -> None:
+    pool, cancellation = make_pool(), Cancellation()
+    backends: list[object] = []
+    begun = threading.Event()
+
+    def read() -> None:
+        with pool.transaction(deadline_s=time.monotonic() + 60, cancellation=cancellation) as lent:
+            lent.execute("SELECT pg_backend_pid()")
+            backends.extend(lent.fetchone() or ())
+            begun.set()
+            lent.execute("SELECT pg_sleep(60)")
+
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read)
+        assert begun.wait(30)
+        wait_until(lambda: _sleeps(pool), timeout_s=30, what="the statement runs")
+        cancellation.request()
+        with pytest.raises(Cancelled):
+            reading.result(30)
+
+    again = {ask(pool, "SELECT pg_backend_pid()") for _ in range(3)}
+    assert not again & set(backends)
+    assert pool.in_use == 0
+
+
+def test_a_statement_that_is_cancelled_before_it_begins_does_not_begin(make_pool: MakePool) -> None:
+    pool, cancellation = make_pool(), Cancellation()
+    cancellation.request()
+
+    with pytest.raises(Cancelled), pool.transaction(cancellation=cancellation):
+        pytest.fail("it began")
+    assert pool.in_use == 0
+
+
+def test_cancelling_what_is_over_disturbs_nobody(make_pool: MakePool) -> None:
+    pool, cancellation = make_pool(size=1), Cancellation()
+    with pool.transaction(cancellation=cancellation) as lent:
+        lent.execute("SELECT pg_backend_pid()")
+        backend = (lent.fetchone() or (0,))[0]
+
+    cancellation.request()
+
+    assert ask(pool, "SELECT pg_backend_pid()") == backend
+
+
+def test_a_transaction_is_a_span(make_pool: MakePool) -> None:
+    stream = io.BytesIO()
+    log = make_logger(stream, level="info", service="api", clock_ms=lambda: 0)
+    tracing = Tracing(
+        TraceConfig(exporter="console"),
+        service="api",
+        version="1",
+        log=log,
+        monotonic=time.monotonic,
+    )
+    tracing.open()
+    try:
+        ask(make_pool())
+    finally:
+        tracing.close()
+
+    assert b'"name":"db.query"' in stream.getvalue()
+
+
+def _sleeps(pool: Pool) -> bool:
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    return bool(ask(pool, statement))
