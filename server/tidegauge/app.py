@@ -8,6 +8,7 @@ from tidegauge.api import admin, dead_letters, health, metrics, query
 from tidegauge.compat import prometheus_api, remote_write
 from tidegauge.services import Services
 from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
+from tidegauge.web.client import Clients, install_clients
 from tidegauge.web.context import attach_services
 from tidegauge.web.lifecycle import install_lifecycle
 
@@ -27,7 +28,8 @@ def create_app(services: Services, *, access: AccessPolicy | None = None) -> Fla
 
     Args:
         services: what it serves, started; whoever built them closes them.
-        access: who may do what; by default programs on this machine may do everything.
+        access: who may do what; by default programs on this machine, and who has
+            the access token, may do everything.
     """
     app = Flask("tidegauge", static_folder=None)
     # G94's streaming parser needs `resultType` before `result`: never sort keys.
@@ -36,6 +38,7 @@ def create_app(services: Services, *, access: AccessPolicy | None = None) -> Fla
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
+    install_clients(app, Clients.from_config(services.config.access))
     install_lifecycle(
         app,
         log=services.log,

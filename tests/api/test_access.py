@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from urllib.parse import unquote
 
 import pytest
 from flask import Flask
+from tidegauge.config import AccessConfig, Config
+from tidegauge.errors import ConfigError
 from tidegauge.web.access import OPEN_TO_ALL, find_permission
+from tidegauge.web.client import Clients
 
 STRANGER = {"REMOTE_ADDR": "192.0.2.7"}
 QUERY = "/prometheus/api/v1/query?query=1%2B1&time=4"
@@ -184,3 +188,70 @@ def test_other_spellings_of_a_path_are_404_and_never_a_redirect(app: Flask, path
     assert response.status_code == 404
     assert response.is_json
     assert "Location" not in response.headers
+
+
+class TestToken:
+    """The access token lets in whoever has it, from anywhere; a proxy speaks for others."""
+
+    TOKEN = "a-long-enough-secret"
+
+    @pytest.fixture
+    def config(self) -> Config:
+        return Config(access=AccessConfig(token=self.TOKEN, trusted_proxies="10.0.0.0/8"))
+
+    def ask(self, client, headers: dict[str, str], address: str = "192.0.2.7"):
+        return client.get(QUERY, headers=headers, environ_overrides={"REMOTE_ADDR": address})
+
+    def test_as_bearer_and_as_password_it_lets_in(self, client) -> None:
+        basic = b64encode(f"anybody:{self.TOKEN}".encode()).decode()
+
+        for given in (f"Bearer {self.TOKEN}", f"bearer {self.TOKEN}", f"Basic {basic}"):
+            assert self.ask(client, {"Authorization": given}).status_code == 200
+
+    @pytest.mark.parametrize(
+        "given", ["", "Bearer", "Bearer wrong", "Basic !!", "Basic ", "Digest a-long-enough-secret"]
+    )
+    def test_anything_else_does_not(self, client, given: str) -> None:
+        assert self.ask(client, {"Authorization": given}).status_code == 401
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+    def test_what_a_proxy_on_this_machine_forwards_needs_it(self, client, header: str) -> None:
+        assert self.ask(client, {header: "127.0.0.1"}, "127.0.0.1").status_code == 401
+
+        headers = {header: "127.0.0.1", "Authorization": f"Bearer {self.TOKEN}"}
+        assert self.ask(client, headers, "127.0.0.1").status_code == 200
+
+    def test_it_is_never_logged(self, client, log_stream) -> None:
+        self.ask(client, {"Authorization": f"Bearer {self.TOKEN}"})
+        self.ask(client, {"Authorization": f"Bearer {self.TOKEN}x"})
+
+        assert self.TOKEN.encode() not in log_stream.getvalue()
+
+    @pytest.mark.parametrize(
+        ("address", "said", "expected"),
+        [
+            ("10.1.2.3", "198.51.100.9", "198.51.100.9"),
+            ("10.1.2.3", "198.51.100.9, 10.9.9.9", "198.51.100.9"),
+            ("10.1.2.3", "203.0.113.1, 198.51.100.9", "198.51.100.9"),
+            ("192.0.2.7", "198.51.100.9", "192.0.2.7"),
+            ("10.1.2.3", "", "10.1.2.3"),
+        ],
+    )
+    def test_the_sender_is_whom_our_proxies_name(
+        self, client, log_lines, address: str, said: str, expected: str
+    ) -> None:
+        self.ask(client, {"X-Forwarded-For": said} if said else {}, address)
+
+        assert log_lines()[-1]["remote"] == expected
+
+
+@pytest.mark.parametrize(
+    ("access", "named"),
+    [
+        (AccessConfig(token="short"), "TIDEGAUGE_ACCESS_TOKEN"),
+        (AccessConfig(trusted_proxies="10.0.0.0/8,nonsense"), "TIDEGAUGE_TRUSTED_PROXIES"),
+    ],
+)
+def test_settings_that_would_let_anybody_in_are_refused(access: AccessConfig, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Clients.from_config(access)

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.cache.protocol import NO_TOKEN, CacheAway, ErrorCounter
 from tidegauge.errors import ConfigError
+from tidegauge.observability.tracing import span
 
 T = TypeVar("T")
 
@@ -84,11 +85,13 @@ class RedisCache:
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or None. See Cache."""
-        return self._ask("get", lambda client: cast("bytes | None", client.get(key)), None)
+        with span("cache.get"):
+            return self._ask("get", lambda client: cast("bytes | None", client.get(key)), None)
 
     def set(self, key: str, value: bytes, *, ttl_s: float) -> None:
         """Keep a value. See Cache."""
-        self._ask("set", lambda client: client.set(key, value, px=_to_ms(ttl_s)), None)
+        with span("cache.set", bytes=len(value)):
+            self._ask("set", lambda client: client.set(key, value, px=_to_ms(ttl_s)), None)
 
     def delete(self, *keys: str) -> None:
         """Keep these keys' values no longer. See Cache."""

@@ -18,6 +18,7 @@ from tidegauge.ingest.writer import BatchWriter
 from tidegauge.observability.health import Health, Status, timed_check
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
+from tidegauge.observability.tracing import Tracing
 from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.query.admission import Admission
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
@@ -30,6 +31,7 @@ from tidegauge.services.parts import (
     StorageParts,
     Tools,
     make_log,
+    make_tracing,
     open_storage_parts,
 )
 from tidegauge.services.queue import open_queue
@@ -58,6 +60,7 @@ class Services:
     queue: QueueParts
     writer: BatchWriter | None
     cache: Cache
+    tracing: Tracing
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
@@ -106,6 +109,7 @@ class Services:
 
     def start(self) -> None:
         """Start the writer and the sampling of gauges."""
+        self.tracing.open()
         for thread in self._threads.values():
             thread.start()
         self.accepting = True
@@ -128,6 +132,7 @@ class Services:
             self.queue.close()
             self.cache.close()
             self.storage.close()
+            self.tracing.close()
 
     def sample_meters(self) -> None:
         """Bring the gauges of this process up to date."""
@@ -243,6 +248,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             linger_ms=config.ingest.flush_ms,
         ),
         cache=cache,
+        tracing=make_tracing(config, tools, "api"),
     )
 
 

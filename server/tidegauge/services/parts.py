@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge import __version__
 from tidegauge.broker.protocol import Consumer, DeadLetters, Publisher
 from tidegauge.config import Config
 from tidegauge.observability.health import Check
 from tidegauge.observability.logs import make_logger
+from tidegauge.observability.tracing import Tracing
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import Catalogue, SampleEngine
 
@@ -104,6 +106,17 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
         connections_active=lambda: opened.pool.in_use,
         connections_limit=opened.pool.size,
         close=opened.close,
+    )
+
+
+def make_tracing(config: Config, tools: Tools, service: str) -> Tracing:
+    """Return the tracing of a process, not begun yet."""
+    return Tracing(
+        config.trace,
+        service=service,
+        version=__version__,
+        log=tools.log,
+        monotonic=tools.monotonic,
     )
 
 

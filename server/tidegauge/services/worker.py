@@ -7,15 +7,24 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge import __version__
 from tidegauge.broker.protocol import Consumer
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
 from tidegauge.ingest.writer import BatchWriter
+from tidegauge.observability.exposition import Exposition
 from tidegauge.observability.health import Check, Health, timed_check
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
+from tidegauge.observability.tracing import Tracing
 from tidegauge.services.kept_alive import KeptAlive
-from tidegauge.services.parts import StorageParts, Tools, make_log, open_storage_parts
+from tidegauge.services.parts import (
+    StorageParts,
+    Tools,
+    make_log,
+    make_tracing,
+    open_storage_parts,
+)
 from tidegauge.services.queue import open_consumer
 from tidegauge.storage.protocol import Catalogue, SampleEngine
 
@@ -57,6 +66,7 @@ class WorkerServices:
         check_queue: the health of that.
         close_queue: lets go of it; what is not acknowledged is delivered again.
         writer: moves the one into the other.
+        tracing: its spans.
     """
 
     config: Config
@@ -67,8 +77,10 @@ class WorkerServices:
     check_queue: Check
     close_queue: Callable[[], None]
     writer: BatchWriter
+    tracing: Tracing
     health: Health = field(init=False)
     _thread: KeptAlive = field(init=False)
+    _exposition: Exposition | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._thread = KeptAlive(
@@ -84,7 +96,23 @@ class WorkerServices:
         )
 
     def start(self) -> None:
-        """Start writing."""
+        """Start writing, and showing how that goes.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
+        worker = self.config.worker
+        if worker.port:
+            self._exposition = Exposition(
+                host=worker.host,
+                port=worker.port,
+                meters=self.meters,
+                health=self.health,
+                version=__version__,
+                refresh=self.sample_meters,
+            )
+            self._exposition.start()
+        self.tracing.open()
         self._thread.start()
 
     def sample_meters(self) -> None:
@@ -97,7 +125,10 @@ class WorkerServices:
         self._thread.ask_to_stop()
         self._thread.join(self.config.http.shutdown_s)
         self.close_queue()
+        if self._exposition is not None:
+            self._exposition.close()
         self.storage.close()
+        self.tracing.close()
 
 
 def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> WorkerServices:
@@ -137,6 +168,7 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
             meters=meters,
             linger_ms=config.worker.flush_ms,
         ),
+        tracing=make_tracing(config, tools, "worker"),
     )
     services.start()
     return services

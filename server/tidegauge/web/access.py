@@ -1,7 +1,8 @@
 """Who may do what: each route states a permission, and a policy says who has it.
 
-A route that states none is refused. Without accounts the policy is loopback: the machine's own
-users may do everything, anybody else only what is open to all (health probes).
+A route that states none is refused. Without accounts there are two ways in: the access token, and
+the machine's own programs, which may do everything. Anybody else has only what is open to all
+(health probes).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from tidegauge.errors import NotFound, TidegaugeError
+from tidegauge.web.client import has_token, is_forwarded
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -75,8 +77,9 @@ class AccessPolicy(Protocol):
 
 
 class LoopbackPolicy:
-    """Programs on this machine may do everything; anybody else needs an account.
+    """Who has the access token, and programs on this machine, may do everything.
 
+    What a proxy forwards comes from somebody else, even if the proxy is on this machine.
     A browser on this machine speaks for whatever page it shows. So the Host header must name
     this machine (a page that rebinds its own name to 127.0.0.1 sends its own name), and an
     Origin header, if there is one, too.
@@ -84,12 +87,16 @@ class LoopbackPolicy:
 
     def check(self, permission: str) -> None:
         """Let the current request pass, or say why not."""
-        if permission in OPEN_TO_ALL:
+        if permission in OPEN_TO_ALL or has_token():
             return
+        if is_forwarded():
+            raise Unauthenticated(
+                "a request that a proxy forwards needs the access token (TIDEGAUGE_ACCESS_TOKEN)"
+            )
         if not is_loopback_address(request.environ.get("REMOTE_ADDR", "")):
             raise Unauthenticated(
-                "only programs on the server's own machine are let in without an account, and "
-                "this request comes from another one"
+                "only programs on the server's own machine are let in without the access token, "
+                "and this request comes from another one"
             )
         host = request.environ.get("HTTP_HOST")
         if host is not None and not is_loopback_host(host):

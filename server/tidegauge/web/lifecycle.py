@@ -15,6 +15,7 @@ from tidegauge.errors import TidegaugeError
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import span
 from tidegauge.web.access import find_log_level
+from tidegauge.web.client import client_address
 from tidegauge.web.compression import compress
 from tidegauge.web.errors import error_response, http_error_response, internal_error_response
 
@@ -48,7 +49,7 @@ def install_lifecycle(
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.request_id = given if _SANE_ID.fullmatch(given) else new_id()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id, remote=request.remote_addr)
+        structlog.contextvars.bind_contextvars(request_id=g.request_id, remote=client_address())
         _begin_span()
 
     @app.errorhandler(TidegaugeError)
@@ -119,6 +120,6 @@ def _log(log: FilteringBoundLogger, app: Flask, response: Response, took_ms: flo
         status=status,
         duration_ms=round(took_ms, 2),
         bytes_out=response.content_length,
-        remote=request.remote_addr,
+        remote=client_address(),
         **fields,
     )

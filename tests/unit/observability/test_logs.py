@@ -6,10 +6,17 @@ import io
 import logging
 
 import orjson
+import pytest
 import structlog
 from tidegauge.observability.logs import StdlibHandler, adopt_module_loggers, make_logger
 
 CLOCK_MS = 1_700_000_000_123
+
+
+@pytest.fixture(autouse=True)
+def _nothing_bound() -> None:
+    """What a request of another test has bound to this thread is none of ours."""
+    structlog.contextvars.clear_contextvars()
 
 
 def read_lines(stream: io.BytesIO) -> list[dict[str, object]]:

@@ -1,0 +1,99 @@
+"""Who sent a request: the address behind the proxies, and the token that came with it."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import ipaddress
+from base64 import b64decode
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request
+
+from tidegauge.config import AccessConfig
+from tidegauge.errors import ConfigError
+
+SHORTEST_TOKEN_CHARS = 16
+
+_EXTENSION = "tidegauge-clients"
+_FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Tells senders apart.
+
+    Args:
+        token: the access token, "" where there is none.
+        proxies: the networks whose X-Forwarded-For is believed.
+    """
+
+    token: str
+    proxies: tuple[_Network, ...]
+
+    @classmethod
+    def from_config(cls, config: AccessConfig) -> Clients:
+        """Return what the settings want.
+
+        Raises:
+            ConfigError: the token is too short, or a network is none.
+        """
+        if config.token and len(config.token) < SHORTEST_TOKEN_CHARS:
+            raise ConfigError(
+                f"TIDEGAUGE_ACCESS_TOKEN has {len(config.token)} characters, at least "
+                f"{SHORTEST_TOKEN_CHARS} are wanted"
+            )
+        texts = [text.strip() for text in config.trusted_proxies.split(",") if text.strip()]
+        try:
+            return cls(config.token, tuple(ipaddress.ip_network(text) for text in texts))
+        except ValueError as exc:
+            raise ConfigError(f"TIDEGAUGE_TRUSTED_PROXIES: {exc}") from exc
+
+    def trusts(self, address: str) -> bool:
+        """Return whether an address is that of one of our proxies."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.proxies)
+
+
+def install_clients(app: Flask, clients: Clients) -> None:
+    """Make senders known to the app's views."""
+    app.extensions[_EXTENSION] = clients
+
+
+def client_address() -> str:
+    """Return the sender's address: what our own proxies say of it, and nobody else."""
+    clients: Clients = current_app.extensions[_EXTENSION]
+    address = str(request.environ.get("REMOTE_ADDR", ""))
+    said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    # The last entry is by the proxy that speaks to us; those before it by whoever came before.
+    while said and said[-1] and clients.trusts(address):
+        address = said.pop()
+    return address
+
+
+def is_forwarded() -> bool:
+    """Return whether a proxy sends this request for somebody else."""
+    return any(name in request.environ for name in _FORWARDING_HEADERS)
+
+
+def has_token() -> bool:
+    """Return whether the access token came with the request, as Bearer or as a password."""
+    clients: Clients = current_app.extensions[_EXTENSION]
+    given = _given_token()
+    return bool(clients.token) and hmac.compare_digest(given.encode(), clients.token.encode())
+
+
+def _given_token() -> str:
+    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() != "basic":
+        return ""
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
