@@ -40,7 +40,7 @@ def main() -> None:
             with tidegauge(work / kind.replace(" ", "-"), settings) as product:
                 measure(product, kind, repeats)
     finally:
-        server.end()
+        server.close()
         shutil.rmtree(work, ignore_errors=True)
 
 

@@ -97,7 +97,7 @@ def test_a_stranger_is_told_why_in_the_shape_of_the_prefix(app: Flask) -> None:
     native = client.get("/api/v1/metrics", environ_overrides=STRANGER)
 
     assert list(prometheus.get_json()) == ["status", "errorType", "error"]
-    assert "without an account" in prometheus.get_json()["error"]
+    assert "without the access token" in prometheus.get_json()["error"]
     assert native.get_json()["code"] == "unauthenticated"
     assert native.headers["WWW-Authenticate"].startswith("Bearer")
 
@@ -209,7 +209,17 @@ class TestToken:
             assert self.ask(client, {"Authorization": given}).status_code == 200
 
     @pytest.mark.parametrize(
-        "given", ["", "Bearer", "Bearer wrong", "Basic !!", "Basic ", "Digest a-long-enough-secret"]
+        "given",
+        [
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Basic !!",
+            "Basic ",
+            "Digest a-long-enough-secret",
+            "Basic \xe9",
+            "Bearer \xe9",
+        ],
     )
     def test_anything_else_does_not(self, client, given: str) -> None:
         assert self.ask(client, {"Authorization": given}).status_code == 401
@@ -235,6 +245,8 @@ class TestToken:
             ("10.1.2.3", "203.0.113.1, 198.51.100.9", "198.51.100.9"),
             ("192.0.2.7", "198.51.100.9", "192.0.2.7"),
             ("10.1.2.3", "", "10.1.2.3"),
+            ("10.1.2.3", "198.51.100.9:4711", "10.1.2.3"),
+            ("::ffff:10.1.2.3", "198.51.100.9", "198.51.100.9"),
         ],
     )
     def test_the_sender_is_whom_our_proxies_name(

@@ -137,7 +137,7 @@ class TestRedis:
         server = OwnRedis(tmp_path)
         server.start()
         yield server
-        server.end()
+        server.close()
 
     @pytest.fixture
     def config(self, server) -> Config:

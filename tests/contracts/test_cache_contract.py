@@ -38,7 +38,7 @@ def redis_server(tmp_path_factory) -> Iterator[OwnRedis]:
     server = OwnRedis(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
-    server.end()
+    server.close()
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_a_dead_redis_is_a_miss_at_once_and_comes_back_by_itself(
     cache.set("key", b"y", ttl_s=60)
     assert cache.get("key") == b"y"
     assert cache.claim("claim", ttl_s=60)
-    server.end()
+    server.close()
     messages = log_stream.getvalue().decode()
     assert messages.count("Redis is away") == messages.count("Redis is back") == 1
 
@@ -291,7 +291,7 @@ def test_a_ping_that_is_answered_ends_the_pause(open_redis, tmp_path) -> None:
     cache.set("key", b"heard", ttl_s=60)
 
     assert cache.get("key") == b"heard"
-    server.end()
+    server.close()
 
 
 def test_a_hanging_redis_is_waited_for_once_and_then_left_out(
@@ -309,7 +309,7 @@ def test_a_hanging_redis_is_waited_for_once_and_then_left_out(
 
     assert (hung, errors) == ([None] * 50, ["get"])
     wait_until(lambda: cache.get("key") == b"x", timeout_s=10, what="the value is back")
-    server.end()
+    server.close()
 
 
 def test_while_it_is_away_one_call_tries_after_each_pause(

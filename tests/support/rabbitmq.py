@@ -39,6 +39,12 @@ class RabbitMQ:
         (folder / "rabbitmq.conf").write_text(_CONFIG.format(port=self.port))
         (folder / "plugins").write_text("[].\n")
 
+    @property
+    def pid(self) -> int:
+        """The process, while there is one; else 0."""
+        running = self._process is not None and self._process.poll() is None
+        return self._process.pid if self._process is not None and running else 0
+
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         # Scripts in sbin become the user rabbitmq, who does not own this folder.

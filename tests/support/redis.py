@@ -60,10 +60,20 @@ class OwnRedis:
         if order in (signal.SIGKILL, signal.SIGTERM):
             self._process.wait(30)
 
-    def end(self) -> None:
+    @property
+    def pid(self) -> int:
+        """The process, while there is one; else 0."""
+        running = self._process is not None and self._process.poll() is None
+        return self._process.pid if self._process is not None and running else 0
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send(signal.SIGKILL)
+
+    def close(self) -> None:
         """Kill it if it runs."""
-        if self._process is not None and self._process.poll() is None:
-            self.send(signal.SIGKILL)
+        if self.pid:
+            self.kill()
 
 
 @contextlib.contextmanager
@@ -74,4 +84,4 @@ def run_redis(folder: Path) -> Iterator[OwnRedis]:
         server.start()
         yield server
     finally:
-        server.end()
+        server.close()

@@ -18,6 +18,8 @@ from tidegauge.storage.migrate import apply_migrations
 
 from tests.support.debian import find_program
 from tests.support.product import children_of, clean_environment, read_stored
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis import OwnRedis
 from tests.support.servers import answers, free_port, wait_until
 
 TOKEN = "a-token-for-tests-only"
@@ -189,7 +191,7 @@ class Stack:
         found["postgres"] = self.postgres.pid or 0
         for name, neighbour in (("rabbitmq", self.rabbitmq), ("redis", self.redis)):
             if neighbour is not None:
-                found[name] = neighbour._process.pid
+                found[name] = neighbour.pid
         return found
 
     def check_alive(self) -> None:
@@ -282,31 +284,28 @@ class Stack:
         config.write_text(
             _NGINX.format(user=user, folder=self.folder, servers=servers, port=self.port)
         )
-        command = [str(_find_nginx()), "-p", str(self.folder), "-e", "stderr", "-c", str(config)]
-        self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health")
+        command = [
+            str(find_program("nginx")),
+            "-p",
+            str(self.folder),
+            "-e",
+            "stderr",
+            "-c",
+            str(config),
+        ]
+        self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health/live")
 
     def _add(self, name: str, command: str, port: int, env: Mapping[str, str]) -> None:
         whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
-        # A worker is of use as soon as it consumes; the comparisons wait for that by themselves.
-        url = f"http://127.0.0.1:{port}/health" if command == "serve" else ""
+        url = f"http://127.0.0.1:{port}/health"
         self.parts[name] = Part(name, whole, env, self.folder, url)
 
 
-def _neighbours(folder: Path, *, queue: bool, cache: bool) -> tuple[Any, Any]:
+def _neighbours(
+    folder: Path, *, queue: bool, cache: bool
+) -> tuple[RabbitMQ | None, OwnRedis | None]:
     """Return a RabbitMQ and a Redis, not started; None for what is not wanted."""
-    rabbitmq = redis = None
-    if queue:
-        from tests.support.rabbitmq import RabbitMQ
-
-        rabbitmq = RabbitMQ(folder / "rabbitmq")
-    if cache:
-        from tests.support.redis import Redis
-
-        redis = Redis(folder / "redis")
-    return rabbitmq, redis
-
-
-def _find_nginx() -> Path:
-    # Debian keeps it outside a user's PATH.
-    plain = Path("/usr/sbin/nginx")
-    return plain if plain.exists() else find_program("nginx")
+    return (
+        RabbitMQ(folder / "rabbitmq") if queue else None,
+        OwnRedis(folder / "redis") if cache else None,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hmac
 import ipaddress
 from base64 import b64decode
@@ -39,24 +38,31 @@ class Clients:
         Raises:
             ConfigError: the token is too short, or a network is none.
         """
-        if config.token and len(config.token) < SHORTEST_TOKEN_CHARS:
+        token = config.token.strip()
+        if config.token and len(token) < SHORTEST_TOKEN_CHARS:
             raise ConfigError(
-                f"TIDEGAUGE_ACCESS_TOKEN has {len(config.token)} characters, at least "
+                f"TIDEGAUGE_ACCESS_TOKEN has {len(token)} characters, at least "
                 f"{SHORTEST_TOKEN_CHARS} are wanted"
             )
         texts = [text.strip() for text in config.trusted_proxies.split(",") if text.strip()]
         try:
-            return cls(config.token, tuple(ipaddress.ip_network(text) for text in texts))
+            return cls(token, tuple(ipaddress.ip_network(text) for text in texts))
         except ValueError as exc:
             raise ConfigError(f"TIDEGAUGE_TRUSTED_PROXIES: {exc}") from exc
 
     def trusts(self, address: str) -> bool:
         """Return whether an address is that of one of our proxies."""
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.proxies)
+        parsed = _parse_address(address)
+        return parsed is not None and any(parsed in network for network in self.proxies)
+
+
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # A socket for both kinds shows IPv4 senders like this.
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def install_clients(app: Flask, clients: Clients) -> None:
@@ -70,7 +76,7 @@ def client_address() -> str:
     address = str(request.environ.get("REMOTE_ADDR", ""))
     said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     # The last entry is by the proxy that speaks to us; those before it by whoever came before.
-    while said and said[-1] and clients.trusts(address):
+    while said and clients.trusts(address) and _parse_address(said[-1]) is not None:
         address = said.pop()
     return address
 
@@ -95,5 +101,5 @@ def _given_token() -> str:
         return ""
     try:
         return b64decode(value, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # Not base64, or not UTF-8.
         return ""

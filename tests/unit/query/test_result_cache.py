@@ -401,7 +401,7 @@ def test_two_processes_over_one_redis_evaluate_once(build, tmp_path) -> None:
         keys = client.keys("cache:query:*")
     for store in stores:
         store.close()
-    server.end()
+    server.close()
     assert evaluations == [5.0]
     assert [value_of(one) for one in found] == [5.0, 5.0]
     assert sorted(one.is_hit for one in found) == [False, True]
