@@ -11,6 +11,7 @@ from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
 from tidegauge.web.client import Clients, install_clients
 from tidegauge.web.context import attach_services
 from tidegauge.web.lifecycle import install_lifecycle
+from tidegauge.web.rate_limits import install_rate_limits
 
 BLUEPRINTS = (
     health.blueprint,
@@ -47,6 +48,7 @@ def create_app(services: Services, *, access: AccessPolicy | None = None) -> Fla
         new_id=services.new_id,
     )
     install_guard(app, access or LoopbackPolicy())
+    install_rate_limits(app, services.config.limits, services.limiter, services.meters.resilience)
     attach_services(app, services)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -9,6 +9,7 @@ On the way in, in this order:
 - `codec`: the batch as bytes of a message.
 - `service`: the IngestService, which does all this and waits until the samples are durable.
 - `writer`: the BatchWriter, which moves messages into storage, all or nothing.
+- `guarded`: the publisher behind a circuit breaker.
 - `dead_letters`: messages that could not be stored, as people see them.
 - `meter`, `outcomes`, `errors`: what it tells instruments, callers and senders.
 

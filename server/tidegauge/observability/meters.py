@@ -27,6 +27,7 @@ from prometheus_client import (
 from tidegauge.errors import ConfigError
 from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
+from tidegauge.observability.resilience_instruments import ResilienceInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,6 +66,7 @@ class Meters:
     Attributes:
         ingest: ingestion and its writer.
         cache: what caches answer, share and fail at.
+        resilience: circuit breakers and rate limits.
         query_requests: queries by `kind` (instant, range, listing) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
@@ -86,6 +88,7 @@ class Meters:
             ProcessCollector(registry=self._registry)
         self.ingest = IngestInstruments(self._registry)
         self.cache = CacheInstruments(self._registry)
+        self.resilience = ResilienceInstruments(self._registry)
         self._make_query()
         self._make_parts()
 

@@ -26,6 +26,12 @@ RETRY_AFTER_S = 1
 LOOK_EVERY_S = 0.2
 
 
+class TooBusy(Unavailable):
+    """As much runs or waits as may; nothing is wrong with what was asked, or with storage."""
+
+    code = "too_busy"
+
+
 class TooManyPoints(LimitExceeded):
     """A range query asks for more points a series than allowed."""
 
@@ -175,7 +181,7 @@ class QuerySlots:
         """
         with self._lock:
             if self._waiting >= self._max_waiting:
-                raise Unavailable(
+                raise TooBusy(
                     f"{self._count} queries run (TIDEGAUGE_QUERY_MAX_CONCURRENT) and "
                     f"{self._waiting} wait, which is all that TIDEGAUGE_HTTP_THREADS allows",
                     retry_after_s=RETRY_AFTER_S,

@@ -3,6 +3,7 @@
 - `parts`: what every process needs: tools, storage, the queue as it sees it.
 - `queue`: the queue that the settings ask for.
 - `result_cache`: the cache of query results.
+- `guards`: circuit breakers.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process.
 

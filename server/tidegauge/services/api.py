@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import Unavailable
+from tidegauge.ingest.guarded import GuardedPublisher, is_publish_failure
 from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
 from tidegauge.observability.health import Health, Status, timed_check
@@ -24,7 +25,9 @@ from tidegauge.query.admission import Admission
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
-from tidegauge.query.service import QueryService
+from tidegauge.query.service import QueryService, is_query_failure
+from tidegauge.resilience.ratelimit import RateLimiter
+from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.parts import (
     QueueParts,
@@ -61,6 +64,8 @@ class Services:
     writer: BatchWriter | None
     cache: Cache
     tracing: Tracing
+    guards: Sequence[Guard]
+    limiter: RateLimiter
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
@@ -141,6 +146,8 @@ class Services:
         except Unavailable:
             # The health check says so; the last depth that was seen stays.
             self.tools.log.debug("the depth of the queue is not known now")
+        for guard in self.guards:
+            guard.look(self.meters)
         self.meters.db_connections_active.set(self.storage.connections_active())
         self.meters.db_connections_limit.set(self.storage.connections_limit)
 
@@ -194,6 +201,8 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         monotonic=tools.monotonic,
         max_waiting=_count_waiting(config),
     )
+    guarded = make_breaker("ingestion", config, tools, meters, is_failure=is_publish_failure)
+    asking = make_breaker("queries", config, tools, meters, is_failure=is_query_failure)
     cache = open_cache(
         config.cache,
         max_connections=config.http.threads,
@@ -222,12 +231,13 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             meters=meters,
             monotonic=tools.monotonic,
             cache=make_result_cache(config, tools, meters, cache, watch, admission),
+            breaker=asking,
         ),
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
         ingest=IngestService(
-            publisher=queue.publisher,
+            publisher=GuardedPublisher(queue.publisher, guarded),
             catalogue=storage.catalogue,
             config=config.ingest,
             confirm_timeout_s=queue.confirm_timeout_s,
@@ -249,6 +259,18 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         ),
         cache=cache,
         tracing=make_tracing(config, tools, "api"),
+        guards=(
+            Guard(asking, lambda: answers(storage.ping)),
+            Guard(
+                guarded,
+                (lambda: queue.check().ready)
+                if queue.drained is None
+                else lambda: answers(storage.ping),
+            ),
+        ),
+        limiter=RateLimiter(
+            config.cache, on_failure=meters.resilience.uncounted, monotonic=tools.monotonic
+        ),
     )
 
 

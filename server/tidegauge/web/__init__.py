@@ -3,6 +3,7 @@
 - `context`: how a view reaches the services, and what is known of the request.
 - `access`: the permission that each route states, and who has it.
 - `client`: who sent a request: address and token.
+- `rate_limits`: how many requests a minute.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
 - `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
 - `compression`: gzip, from which size on.

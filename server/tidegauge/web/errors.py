@@ -27,6 +27,7 @@ from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
 from tidegauge.web.access import Forbidden, Unauthenticated
 from tidegauge.web.context import request_id
+from tidegauge.web.rate_limits import RateLimited
 from tidegauge.web.rendering import dump_json
 
 PROMETHEUS_PREFIX = "/prometheus/"
@@ -50,6 +51,7 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     DeadlineExceeded: _Row(503, "timeout"),
     # Not a registered status; Prometheus took it over from nginx for exactly this.
     Cancelled: _Row(499, "canceled"),
+    RateLimited: _Row(429, "too_many_requests"),
     Unavailable: _Row(503, "unavailable"),
     Unauthenticated: _Row(401, "unauthenticated"),
     Forbidden: _Row(403, "forbidden"),
