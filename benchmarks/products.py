@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.product import clean_environment
 from tests.support.servers import (
     answers,
     free_port,
@@ -44,7 +45,10 @@ def tidegauge(folder: Path) -> Iterator[Product]:
         str(port),
     ]
     with (folder / "tidegauge.log").open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
+        # Without own metrics: a benchmark counts and weighs what it has sent.
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, cwd=folder, env=clean_environment()
+        )
     try:
         wait_until(
             lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/ready"),

@@ -17,6 +17,7 @@ class Message:
         count: how many samples are in it.
         request_id: for the logs.
         body: the encoded batch.
+        trace: W3C traceparent of the request, or "".
     """
 
     id: bytes
@@ -24,6 +25,7 @@ class Message:
     count: int
     request_id: str
     body: bytes
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

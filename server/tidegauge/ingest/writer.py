@@ -18,10 +18,12 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.protocol import Consumer, Delivery
 from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
+from tidegauge.ingest.batch_log import find_traces, name_messages
 from tidegauge.ingest.codec import decode_batch
 from tidegauge.ingest.meter import IngestMeter, SilentMeter
 from tidegauge.model.batch import SampleBatch
 from tidegauge.model.labels import Labels
+from tidegauge.observability.tracing import span
 from tidegauge.storage.protocol import Catalogue, SampleEngine, SeriesKey, StoredBatch
 
 RETRY_WAITS_S = (1.0, 2.0, 4.0)
@@ -86,15 +88,20 @@ class BatchWriter:
         )
         if not deliveries:
             return 0
+        self._log.debug("batch taken", **name_messages(deliveries))
+        with span("queue.consume", links=find_traces(deliveries), messages=len(deliveries)):
+            self._settle(deliveries, wait or _sleep)
+        return len(deliveries)
+
+    def _settle(self, deliveries: Sequence[Delivery], wait: Callable[[float], bool]) -> None:
         try:
             decoded = [one for delivery in deliveries for one in self._decode(delivery)]
             if decoded:
-                self._store_with_retries(decoded, wait or _sleep)
+                self._store_with_retries(decoded, wait)
         except BaseException:
             # A fault that nobody foresaw: nothing is acknowledged, and nothing is lost.
             self._consumer.give_up(deliveries, "the writer failed; the log says why")
             raise
-        return len(deliveries)
 
     def _decode(self, delivery: Delivery) -> list[_Decoded]:
         message = delivery.message
@@ -116,7 +123,10 @@ class BatchWriter:
                     self._give_up(deliveries, exc)
                     return
                 self._log.warning(
-                    "storage is away, the batch waits", retry_in_s=wait_s, error=str(exc)
+                    "storage is away, the batch waits",
+                    retry_in_s=wait_s,
+                    error=str(exc),
+                    **name_messages(deliveries),
                 )
                 self._meter.write_retried()
             except InvalidInput as exc:
@@ -139,6 +149,12 @@ class BatchWriter:
         self._store_with_retries(decoded[middle:], wait)
 
     def _store(self, decoded: Sequence[_Decoded]) -> np.ndarray:
+        deliveries = [delivery for delivery, _ in decoded]
+        samples = sum(delivery.message.count for delivery in deliveries)
+        with span("ingest.write", links=find_traces(deliveries), samples=samples):
+            return self._store_all(decoded)
+
+    def _store_all(self, decoded: Sequence[_Decoded]) -> np.ndarray:
         """Store all of it; return the series of the samples."""
         started_s = self._monotonic()
         batches = [batch for _, batch in decoded]
@@ -163,7 +179,7 @@ class BatchWriter:
 
     def _give_up(self, deliveries: Sequence[Delivery], error: Unavailable) -> None:
         self._log.error(
-            "batch not written, storage is away", messages=len(deliveries), error=str(error)
+            "batch not written, storage is away", error=str(error), **name_messages(deliveries)
         )
         self._meter.messages_given_up(len(deliveries))
         self._consumer.give_up(deliveries, error.message)
