@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.product import clean_environment
 from tests.support.servers import (
     answers,
     free_port,
@@ -45,8 +45,9 @@ def tidegauge(folder: Path, settings: Mapping[str, str] | None = None) -> Iterat
         str(port),
     ]
     with (folder / "tidegauge.log").open("ab") as out:
+        # Without own metrics: a benchmark counts and weighs what it has sent.
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, cwd=folder, env={**os.environ, **(settings or {})}
+            command, stdout=out, stderr=out, cwd=folder, env=clean_environment(**(settings or {}))
         )
     try:
         wait_until(

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
-from tidegauge.config import Config
+from tidegauge.config import Config, TraceConfig
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.meters import Meters
@@ -41,7 +41,7 @@ class Database:
 @pytest.fixture
 def config() -> Config:
     """The settings; a module's tests may override this fixture."""
-    return Config()
+    return Config(trace=TraceConfig(own_metrics_s=0))
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ On the way in, in this order:
 - `admission` and `cardinality`: unknown series are looked up, and admitted within limits.
 - `codec`: the batch as bytes of a message.
 - `service`: the IngestService, which does all this and waits until the samples are durable.
-- `writer`: the BatchWriter, which moves messages into storage, all or nothing.
+- `writer`: the BatchWriter, which moves messages into storage, all or nothing; `batch_log` names
+  messages in its log lines and spans.
+- `own_metrics`: the product's own instruments, sent the same way.
 - `guarded`: the publisher behind a circuit breaker.
 - `dead_letters`: messages that could not be stored, as people see them.
 - `meter`, `outcomes`, `errors`: what it tells instruments, callers and senders.

@@ -14,6 +14,7 @@ import numpy as np
 
 from tidegauge.broker.protocol import Message, Publisher
 from tidegauge.config import IngestConfig
+from tidegauge.errors import InvalidInput
 from tidegauge.ingest.admission import Admission, Incoming
 from tidegauge.ingest.cardinality import CardinalityGuard, CardinalityLimits, Road
 from tidegauge.ingest.codec import CODEC_VERSION, encode_batch
@@ -31,9 +32,12 @@ from tidegauge.ingest.outcomes import (
 from tidegauge.ingest.registry import SeriesRegistry
 from tidegauge.ingest.remote_write.columns import WireColumns
 from tidegauge.ingest.remote_write.decode import decode_request
-from tidegauge.model.batch import SampleBatch
+from tidegauge.model.batch import MetricMetadata, SampleBatch
+from tidegauge.model.labels import Labels
+from tidegauge.observability.tracing import current_traceparent, span
 from tidegauge.storage.protocol import Catalogue
 
+OWN_REQUEST_ID = "own-metrics"
 REMOTE_WRITE_1 = "prometheus.WriteRequest"
 _PROTOBUF = "application/x-protobuf"
 _ID_RANDOM_BYTES = 10
@@ -142,6 +146,43 @@ class IngestService:
         self._publish(admitted.batch, request_id, now_ms)
         return self._finish_remote_write(columns, admitted.batch.count, admitted.rejections)
 
+    def ingest_own(
+        self,
+        samples: Sequence[tuple[Labels, float]],
+        metadata: Sequence[MetricMetadata],
+        *,
+        now_ms: int,
+        timeout_s: float,
+    ) -> None:
+        """Take one sample each of series of our own; return once they are durable.
+
+        Args:
+            samples: label sets, `__name__` included, with their values at now_ms.
+            metadata: of their metrics.
+            now_ms: Unix ms.
+            timeout_s: how long to wait.
+        Raises:
+            InvalidInput: some were refused, by the cardinality guard; the others are durable.
+            Unavailable: not durable.
+        """
+        labels = [one for one, _ in samples]
+        known = [self._registry.find(one) for one in labels]
+        unknown = {place: one for place, one in enumerate(labels) if not known[place]}
+        incoming = Incoming(
+            np.array(known, np.int64),
+            np.arange(len(samples)),
+            np.full(len(samples), now_ms, np.int64),
+            np.array([value for _, value in samples], np.float64),
+            forms=dict(unknown),
+            labels=unknown,
+            metadata=tuple(metadata),
+        )
+        admitted = self._admission.admit(incoming, Road.PROMETHEUS, now_ms)
+        self._publish(admitted.batch, OWN_REQUEST_ID, now_ms, timeout_s=timeout_s)
+        self._count("own", admitted.batch.count, admitted.rejections)
+        if admitted.rejections:
+            raise InvalidInput(admitted.rejections[0].error)
+
     def _check_labels(self, columns: WireColumns) -> Incoming:
         incoming = Incoming(
             columns.ids,
@@ -185,17 +226,21 @@ class IngestService:
             raise SamplesRejected(outcome)
         return outcome
 
-    def _publish(self, batch: SampleBatch, request_id: str, now_ms: int) -> None:
+    def _publish(
+        self, batch: SampleBatch, request_id: str, now_ms: int, *, timeout_s: float | None = None
+    ) -> None:
         if not batch.count and not batch.metadata:
             return
-        message = Message(
-            id=make_message_id(now_ms, self._random_bytes(_ID_RANDOM_BYTES)),
-            codec=CODEC_VERSION,
-            count=batch.count,
-            request_id=request_id,
-            body=encode_batch(batch),
-        )
-        self._publisher.publish(message, timeout_s=self._confirm_timeout_s)
+        with span("queue.publish", samples=batch.count, request_id=request_id):
+            message = Message(
+                id=make_message_id(now_ms, self._random_bytes(_ID_RANDOM_BYTES)),
+                codec=CODEC_VERSION,
+                count=batch.count,
+                request_id=request_id,
+                body=encode_batch(batch),
+                trace=current_traceparent(),
+            )
+            self._publisher.publish(message, timeout_s=timeout_s or self._confirm_timeout_s)
 
     def _count(self, protocol: str, accepted: int, rejections: Sequence[Rejection]) -> None:
         self._meter.points_accepted(protocol, accepted)

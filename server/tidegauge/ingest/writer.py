@@ -23,10 +23,12 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.protocol import Consumer, Delivery
 from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
+from tidegauge.ingest.batch_log import find_traces, name_messages
 from tidegauge.ingest.codec import decode_batch
 from tidegauge.ingest.meter import IngestMeter, SilentMeter
 from tidegauge.model.batch import SampleBatch
 from tidegauge.model.labels import Labels
+from tidegauge.observability.tracing import span
 from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.protocol import Catalogue, SampleEngine, SeriesKey, StoredBatch
 
@@ -98,18 +100,23 @@ class BatchWriter:
         )
         if not deliveries:
             return 0
+        self._log.debug("batch taken", **name_messages(deliveries))
+        with span("queue.consume", links=find_traces(deliveries), messages=len(deliveries)):
+            self._settle(deliveries, wait or _sleep)
+        return len(deliveries)
+
+    def _settle(self, deliveries: Sequence[Delivery], wait: Callable[[float], bool]) -> None:
         group: Sequence[_Decoded] = ()
         try:
             decoded = [one for delivery in deliveries for one in self._decode(delivery)]
             for group in self._split(decoded):
-                self._store_with_retries(group, wait or _sleep)
+                self._store_with_retries(group, wait)
         except BaseException as exc:
             # A fault that nobody foresaw: nothing is acknowledged, and nothing is lost.
             self._suspect(group, exc)
             self._consumer.give_up(deliveries, "the writer failed; the log says why")
             raise
         self._suspicious = False
-        return len(deliveries)
 
     def _split(self, decoded: Sequence[_Decoded]) -> list[Sequence[_Decoded]]:
         if self._suspicious:
@@ -159,8 +166,8 @@ class BatchWriter:
                 self._log.warning(
                     "storage is away, the batch waits",
                     retry_in_s=wait_s,
-                    messages=len(deliveries),
                     error=str(exc),
+                    **name_messages(deliveries),
                 )
                 self._meter.write_retried()
             else:
@@ -187,6 +194,12 @@ class BatchWriter:
         self._store_with_retries(decoded[middle:], wait, waits_s)
 
     def _store(self, decoded: Sequence[_Decoded]) -> np.ndarray:
+        deliveries = [delivery for delivery, _ in decoded]
+        samples = sum(delivery.message.count for delivery in deliveries)
+        with span("ingest.write", links=find_traces(deliveries), samples=samples):
+            return self._store_all(decoded)
+
+    def _store_all(self, decoded: Sequence[_Decoded]) -> np.ndarray:
         """Store all of it; return the series of the samples."""
         started_s = self._monotonic()
         batches = [batch for _, batch in decoded]
@@ -211,7 +224,7 @@ class BatchWriter:
 
     def _give_up(self, deliveries: Sequence[Delivery], error: Unavailable) -> None:
         self._log.error(
-            "batch not written, storage is away", messages=len(deliveries), error=str(error)
+            "batch not written, storage is away", error=str(error), **name_messages(deliveries)
         )
         self._meter.messages_given_up(len(deliveries))
         self._consumer.give_up(deliveries, error.message)

@@ -61,6 +61,7 @@ class Meters:
 
     Args:
         directory: where several processes meet; None for a single one.
+        queue_is_shared: all processes see the depth of the same queue, which must not be added up.
     Raises:
         ConfigError: a directory is given, but prometheus_client was imported without one.
     Attributes:
@@ -74,9 +75,10 @@ class Meters:
         queue_depth: messages accepted by the in-process queue and not yet committed.
         db_connections_active: database connections in use.
         db_connections_limit: the most there may be.
+        own_metrics_failures: rounds in which own metrics were not stored.
     """
 
-    def __init__(self, *, directory: Path | None = None) -> None:
+    def __init__(self, *, directory: Path | None = None, queue_is_shared: bool = False) -> None:
         if directory is not None and values.ValueClass is values.MutexValue:
             raise ConfigError(
                 "PROMETHEUS_MULTIPROC_DIR must be set before the API processes start: "
@@ -90,7 +92,7 @@ class Meters:
         self.cache = CacheInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
         self._make_query()
-        self._make_parts()
+        self._make_parts(queue_is_shared)
 
     def render(self) -> bytes:
         """Return the exposition of all processes, in Prometheus's text format."""
@@ -127,7 +129,7 @@ class Meters:
             "query_samples_total", "Samples read by queries.", registry=registry
         )
 
-    def _make_parts(self) -> None:
+    def _make_parts(self, queue_is_shared: bool) -> None:
         registry = self._registry
         self.http_requests = Counter(
             "http_requests_total", "Requests answered.", ["status"], registry=registry
@@ -135,13 +137,18 @@ class Meters:
         self.queue_depth = Gauge(
             "queue_depth",
             "Messages in the ingestion queue that are not committed yet.",
-            multiprocess_mode="livesum",
+            multiprocess_mode="livemax" if queue_is_shared else "livesum",
             registry=registry,
         )
         self.db_connections_active = Gauge(
             "db_connections_active",
             "Database connections in use.",
             multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.own_metrics_failures = Counter(
+            "own_metrics_failures_total",
+            "Rounds in which the product's own metrics were not stored.",
             registry=registry,
         )
         self.db_connections_limit = Gauge(

@@ -4,6 +4,7 @@
 - `queue`: the queue that the settings ask for.
 - `result_cache`: the cache of query results.
 - `guards`: circuit breakers.
+- `own_metrics`: the thread that stores a process's own metrics.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process.
 

@@ -29,6 +29,7 @@ from tidegauge.query.service import QueryService, is_query_failure
 from tidegauge.resilience.ratelimit import RateLimiter
 from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
     QueueParts,
     StorageParts,
@@ -43,6 +44,7 @@ from tidegauge.services.worker import make_writer
 
 SAMPLE_EVERY_S = 1.0
 SAMPLER_STOP_S = 5.0
+OWN_METRICS_STOP_S = 8.0
 
 
 @dataclass(slots=True)
@@ -69,12 +71,22 @@ class Services:
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
+    _own_metrics: KeptAlive | None = field(init=False, default=None)
     _closing: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if self.writer is not None:
             self._threads["writer"] = self._keep_alive("writer", self._write)
         self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        if self.config.trace.own_metrics_s:
+            self._own_metrics = keep_own_metrics(
+                self.config,
+                self.tools,
+                self.meters,
+                service="api",
+                ingest=self.ingest,
+                refresh=self.sample_meters,
+            )
         checks = {
             # With a durable queue samples are taken in while the database is away.
             "database": timed_check(
@@ -117,6 +129,8 @@ class Services:
         self.tracing.open()
         for thread in self._threads.values():
             thread.start()
+        if self._own_metrics is not None:
+            self._own_metrics.start()
         self.accepting = True
 
     def close(self) -> None:
@@ -126,6 +140,10 @@ class Services:
         """
         with self._closing:
             self.accepting = False
+            if self._own_metrics is not None:
+                # Their end is written by the writer, so they end before it does.
+                self._own_metrics.ask_to_stop()
+                self._own_metrics.join(OWN_METRICS_STOP_S)
             for thread in self._threads.values():
                 thread.ask_to_stop()
             if self.queue.drained is not None and self.queue.drained.depth() == 0:
@@ -183,7 +201,10 @@ def build_services(
     adopt_module_loggers(tools.log)
     storage = open_storage_parts(config, tools, application_name="tidegauge api")
     services = assemble(
-        config, storage=storage, tools=tools, meters=Meters(directory=meters_folder)
+        config,
+        storage=storage,
+        tools=tools,
+        meters=Meters(directory=meters_folder, queue_is_shared=bool(config.broker.url)),
     )
     services.start()
     return services

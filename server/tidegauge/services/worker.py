@@ -11,6 +11,7 @@ from tidegauge import __version__
 from tidegauge.broker.protocol import Consumer
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
+from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
 from tidegauge.observability.exposition import Exposition
 from tidegauge.observability.health import Check, Health, timed_check
@@ -18,15 +19,19 @@ from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
 from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
+    QueueParts,
     StorageParts,
     Tools,
     make_log,
     make_tracing,
     open_storage_parts,
 )
-from tidegauge.services.queue import open_consumer
+from tidegauge.services.queue import open_consumer, open_queue
 from tidegauge.storage.protocol import Catalogue, SampleEngine
+
+OWN_METRICS_STOP_S = 8.0
 
 
 def make_writer(
@@ -67,6 +72,8 @@ class WorkerServices:
         close_queue: lets go of it; what is not acknowledged is delivered again.
         writer: moves the one into the other.
         tracing: its spans.
+        ingest: takes in what this process tells of itself.
+        own_queue: carries that.
     """
 
     config: Config
@@ -78,8 +85,11 @@ class WorkerServices:
     close_queue: Callable[[], None]
     writer: BatchWriter
     tracing: Tracing
+    ingest: IngestService
+    own_queue: QueueParts
     health: Health = field(init=False)
     _thread: KeptAlive = field(init=False)
+    _own_metrics: KeptAlive | None = field(init=False, default=None)
     _exposition: Exposition | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -114,6 +124,16 @@ class WorkerServices:
             self._exposition.start()
         self.tracing.open()
         self._thread.start()
+        if self.config.trace.own_metrics_s:
+            self._own_metrics = keep_own_metrics(
+                self.config,
+                self.tools,
+                self.meters,
+                service="worker",
+                ingest=self.ingest,
+                refresh=self.sample_meters,
+            )
+            self._own_metrics.start()
 
     def sample_meters(self) -> None:
         """Bring the gauges of this process up to date."""
@@ -122,6 +142,10 @@ class WorkerServices:
 
     def close(self) -> None:
         """Finish the batch at hand, give back what was only fetched, let go of the database."""
+        if self._own_metrics is not None:
+            self._own_metrics.ask_to_stop()
+            self._own_metrics.join(OWN_METRICS_STOP_S)
+        self.own_queue.close()
         self._thread.ask_to_stop()
         self._thread.join(self.config.http.shutdown_s)
         self.close_queue()
@@ -150,7 +174,7 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
     adopt_module_loggers(tools.log)
     storage = open_storage_parts(config, tools, application_name="tidegauge worker")
     meters = Meters()
-    queue = open_consumer(config, tools)
+    queue, own_queue = open_consumer(config, tools), open_queue(config, tools)
     services = WorkerServices(
         config=config,
         tools=tools,
@@ -169,6 +193,14 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
             linger_ms=config.worker.flush_ms,
         ),
         tracing=make_tracing(config, tools, "worker"),
+        ingest=IngestService(
+            publisher=own_queue.publisher,
+            catalogue=storage.catalogue,
+            config=config.ingest,
+            confirm_timeout_s=own_queue.confirm_timeout_s,
+            monotonic=tools.monotonic,
+        ),
+        own_queue=own_queue,
     )
     services.start()
     return services

@@ -81,6 +81,8 @@ def install_lifecycle(
         # Not in after_request: the span must end even where an answer could not be made.
         if "spans" in g:
             g.spans.close()
+        # The thread's next work may be no request, and must not be logged as this one.
+        structlog.contextvars.clear_contextvars()
 
 
 def _begin_span() -> None:

@@ -7,9 +7,11 @@ import threading
 
 import pytest
 from tidegauge.broker.errors import MessageRejected
+from tidegauge.config import TraceConfig
 from tidegauge.errors import Unavailable
 from tidegauge.model.batch import MetricMetadata
 
+from tests.support.spans import Traced
 from tests.unit.ingest.fragile import POISON_VALUE, Publishing, make_message
 
 UP = (("__name__", "up"), ("job", "a"))
@@ -291,3 +293,38 @@ def test_what_was_published_before_the_stop_is_still_written(writer, broker, sto
 
     assert publishing.outcome() is None
     assert storage.samples() == {UP: [(10, 1.0)]}
+
+
+def test_log_lines_of_a_batch_name_requests_and_messages_up_to_a_bound(
+    writer, broker, storage, logs
+) -> None:
+    storage.failures["append"] = 4
+    for number in range(1, 13):
+        Publishing(broker, make_message(number, UP, [(number, 1.0)]))
+
+    writer.write_once(0.0, wait=Waits())
+
+    named = [entry for entry in logs if "request_ids" in entry]
+    assert {entry["log_level"] for entry in named} == {"debug", "warning", "error"}
+    for entry in named:
+        assert entry["messages"] == 12
+        assert entry["request_ids"] == [f"r{number}" for number in range(1, 11)]
+        assert entry["message_ids"][0] == f"{1:032x}"
+
+
+def test_the_span_of_a_write_links_the_requests_it_stores(writer, broker) -> None:
+    traced = Traced(TraceConfig(exporter="console"))
+    sender = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    message = dataclasses.replace(make_message(1, UP, [(10, 1.0)]), trace=sender)
+    try:
+        Publishing(broker, message)
+        Publishing(broker, make_message(2, UP, [(20, 1.0)]))
+        writer.write_once(0.0)
+    finally:
+        traced.tracing.close()
+
+    write, consume = traced.lines()
+    assert (write["name"], consume["name"]) == ("ingest.write", "queue.consume")
+    assert write["links"] == consume["links"] == ["4bf92f3577b34da6a3ce929d0e0e4736"]
+    assert write["attributes"] == {"samples": 2}
+    assert write["parent_id"] == consume["span_id"]

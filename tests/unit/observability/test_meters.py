@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,16 @@ from tidegauge.errors import ConfigError
 from tidegauge.observability.meters import Meters
 
 WORKER = """
+import os
 import sys
 from pathlib import Path
 from tidegauge.observability.meters import Meters, forget_process
 folder = Path(sys.argv[1])
-meters = Meters(directory=folder)
+meters = Meters(directory=folder, queue_is_shared=len(sys.argv) > 3)
 meters.ingest.request_answered(202, 0.02)
 meters.queue_depth.set(3)
+if sys.argv[2] == "die":
+    forget_process(folder, os.getpid())
 if sys.argv[2] == "show":
     sys.stdout.write(meters.render().decode())
 """
@@ -54,21 +58,56 @@ def test_two_instances_do_not_share_numbers() -> None:
     assert "ingest_messages_dead_lettered_total 0.0" in second.render().decode()
 
 
-def test_several_processes_add_up(tmp_path: Path) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    """Run one of several processes, and return what it shows."""
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
 
-    def run(mode: str) -> str:
-        command = [sys.executable, "-c", WORKER, str(tmp_path), mode]
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-c", WORKER, str(tmp_path), *arguments]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=True
         )
         return done.stdout
 
+    return run
+
+
+def test_several_processes_add_up(run: Callable[..., str]) -> None:
     run("work")
     shown = run("show")
 
     assert 'ingest_requests_total{status="202"} 2.0' in shown
     assert "ingest_latency_seconds_count 2.0" in shown
+    assert "queue_depth 6.0" in shown
+
+
+def test_the_depth_of_a_queue_that_all_share_is_not_added_up(run: Callable[..., str]) -> None:
+    run("work", "shared")
+
+    assert "queue_depth 3.0" in run("show", "shared")
+
+
+def test_gauges_of_a_process_that_died_are_gone_and_its_counters_stay(
+    run: Callable[..., str],
+) -> None:
+    run("die")
+    shown = run("show")
+
+    assert "queue_depth 3.0" in shown
+    assert 'ingest_requests_total{status="202"} 2.0' in shown
+
+
+def test_figures_add_up_over_labels() -> None:
+    meters = Meters()
+    meters.ingest.points_accepted("json", 5)
+    meters.ingest.points_accepted("remote_write", 7)
+
+    figures = meters.figures()
+
+    assert figures.total("ingest_points_total") == 12
+    assert figures.total("nonsense") == 0
+    assert figures.by_label("ingest_points_total", "protocol") == {"json": 5, "remote_write": 7}
 
 
 def test_a_directory_that_came_too_late_is_refused(tmp_path: Path) -> None:

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import orjson
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from tidegauge.config import TraceConfig
-from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import (
     MOST_LINKS,
-    Tracing,
     current_trace_id,
     current_traceparent,
     span,
 )
 
 from tests.support.servers import free_port, wait_until
+from tests.support.spans import Traced
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-00"
-
-
-class Traced:
-    """An open Tracing, and the log lines of its process."""
-
-    def __init__(self, config: TraceConfig) -> None:
-        self._stream = io.BytesIO()
-        self.log = make_logger(self._stream, level="info", service="api", clock_ms=lambda: 0)
-        self.tracing = Tracing(
-            config, service="api", version="1.2.3", log=self.log, monotonic=time.monotonic
-        )
-        self.tracing.open()
-
-    def lines(self, message: str = "span") -> list[dict]:
-        found = [orjson.loads(line) for line in self._stream.getvalue().splitlines()]
-        return [line for line in found if line["message"] == message]
 
 
 @pytest.fixture

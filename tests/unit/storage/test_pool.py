@@ -15,13 +15,12 @@ import pytest
 from psycopg2 import sql
 from tidegauge.config import TraceConfig
 from tidegauge.errors import Cancelled, DeadlineExceeded, InvalidInput, Unavailable
-from tidegauge.observability.logs import make_logger
-from tidegauge.observability.tracing import Tracing
 from tidegauge.storage.cancellation import Cancellation
 from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.pool import Pool
 
 from tests.support.servers import wait_until
+from tests.support.spans import Traced
 from tests.unit.storage.silent_relay import SilentAfterLogin
 
 MakePool = Callable[..., Pool]
@@ -342,22 +341,13 @@ def test_cancelling_what_is_over_disturbs_nobody(make_pool: MakePool) -> None:
 
 
 def test_a_transaction_is_a_span(make_pool: MakePool) -> None:
-    stream = io.BytesIO()
-    log = make_logger(stream, level="info", service="api", clock_ms=lambda: 0)
-    tracing = Tracing(
-        TraceConfig(exporter="console"),
-        service="api",
-        version="1",
-        log=log,
-        monotonic=time.monotonic,
-    )
-    tracing.open()
+    traced = Traced(TraceConfig(exporter="console"))
     try:
         ask(make_pool())
     finally:
-        tracing.close()
+        traced.tracing.close()
 
-    assert b'"name":"db.query"' in stream.getvalue()
+    assert [line["name"] for line in traced.lines()] == ["db.query"]
 
 
 def _sleeps(pool: Pool) -> bool:
