@@ -14,6 +14,7 @@ import pytest
 from psycopg2 import sql
 from tidegauge.storage.embedded import EmbeddedPostgres
 
+from tests.support.needs import need_programs
 from tests.support.rabbitmq import RabbitMQ, run_rabbitmq
 from tests.support.redis import OwnRedis, run_redis
 
@@ -85,6 +86,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     """A private RabbitMQ; a test that stops it starts it again."""
+    need_programs("rabbitmq-server")
     with run_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
@@ -92,6 +94,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     """A private Redis; a test that stops it starts it again."""
+    need_programs("redis-server")
     with run_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 

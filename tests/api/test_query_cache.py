@@ -9,6 +9,7 @@ import pytest
 from tidegauge.config import CacheConfig, Config
 
 from tests.api.conftest import NOW_MS
+from tests.support.needs import need_programs
 from tests.support.redis import OwnRedis
 
 HOUR_MS = 3_600_000
@@ -134,6 +135,7 @@ class TestRedis:
 
     @pytest.fixture
     def server(self, tmp_path) -> Iterator[OwnRedis]:
+        need_programs("redis-server")
         server = OwnRedis(tmp_path)
         server.start()
         yield server

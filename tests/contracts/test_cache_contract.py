@@ -17,6 +17,7 @@ from tidegauge.cache.redis_cache import PAUSE_S, RedisCache
 from tidegauge.errors import ConfigError
 from tidegauge.observability.logs import make_logger
 
+from tests.support.needs import need_programs
 from tests.support.redis import OwnRedis
 from tests.support.servers import wait_until
 
@@ -35,6 +36,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory) -> Iterator[OwnRedis]:
+    need_programs("redis-server")
     server = OwnRedis(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
@@ -253,6 +255,7 @@ def test_a_full_redis_keeps_nothing_new_and_still_answers(
 def test_a_dead_redis_is_a_miss_at_once_and_comes_back_by_itself(
     open_redis, tmp_path, clock, errors, log_stream
 ) -> None:
+    need_programs("redis-server")
     server = OwnRedis(tmp_path)
     server.start()
     cache = open_redis(server.url)
@@ -281,6 +284,7 @@ def test_a_dead_redis_is_a_miss_at_once_and_comes_back_by_itself(
 
 
 def test_a_ping_that_is_answered_ends_the_pause(open_redis, tmp_path) -> None:
+    need_programs("redis-server")
     server = OwnRedis(tmp_path)
     cache = open_redis(server.url)
     assert cache.get("key") is None
@@ -297,6 +301,7 @@ def test_a_ping_that_is_answered_ends_the_pause(open_redis, tmp_path) -> None:
 def test_a_hanging_redis_is_waited_for_once_and_then_left_out(
     open_redis, tmp_path, clock, errors
 ) -> None:
+    need_programs("redis-server")
     server = OwnRedis(tmp_path)
     server.start()
     cache = open_redis(server.url, timeout_s=0.1)

@@ -8,6 +8,7 @@ import pytest
 from tidegauge.config import CacheConfig
 from tidegauge.resilience.ratelimit import RateLimiter
 
+from tests.support.needs import need_programs
 from tests.support.redis import OwnRedis, run_redis
 
 
@@ -48,6 +49,7 @@ def test_two_processes_count_together_in_redis(redis_server) -> None:
 
 @pytest.fixture
 def own_redis(tmp_path) -> Iterator[OwnRedis]:
+    need_programs("redis-server")
     with run_redis(tmp_path) as server:
         yield server
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import need_programs
 from tests.support.product import Up
 from tests.support.senders import Sender
 from tests.support.stack import Stack
@@ -41,6 +42,7 @@ def up(make_up: Callable[..., Up]) -> Up:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    need_programs("rabbitmq-server", "redis-server", "nginx")
     made = Stack(tmp_path_factory.mktemp("stack"))
     try:
         made.start()

@@ -26,6 +26,7 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.query.result_cache import CLAIM_S, Question, ResultCache, name_key
 from tidegauge.query.result_codec import Evaluation
 
+from tests.support.needs import need_programs
 from tests.support.redis import OwnRedis
 
 NOW_MS = 1_700_000_000_000
@@ -359,6 +360,7 @@ def test_a_claim_is_given_back_also_after_an_error(build, store) -> None:
 
 @pytest.mark.services
 def test_two_processes_over_one_redis_evaluate_once(build, tmp_path) -> None:
+    need_programs("redis-server")
     server = OwnRedis(tmp_path)
     server.start()
     numbers = itertools.count(1)
