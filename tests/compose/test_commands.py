@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.debian import ProgramMissing
-from tests.support.nginx import find_nginx, run_nginx
+from tests.support.needs import need_programs
+from tests.support.nginx import run_nginx
 from tests.support.product import clean_environment
 from tests.support.servers import Server, answers, free_port, wait_until
 
@@ -80,10 +80,7 @@ def api(own_services: Services, migrated: str, tmp_path: Path) -> Iterator[dict[
 
 @pytest.fixture
 def nginx(api: dict[str, Server], tmp_path: Path) -> Iterator[Server]:
-    try:
-        find_nginx()
-    except ProgramMissing as exc:
-        pytest.skip(str(exc))
+    need_programs("nginx")
     with run_nginx(tmp_path / "nginx", api=[s.address for s in api.values()]) as server:
         yield server
 

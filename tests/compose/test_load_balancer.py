@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from tests.support import echo_server
-from tests.support.debian import ProgramMissing
-from tests.support.nginx import find_nginx, run_nginx
+from tests.support.needs import need_programs
+from tests.support.nginx import run_nginx
 from tests.support.servers import Server, answers, free_port, wait_until
 
 pytestmark = pytest.mark.services
@@ -63,10 +63,7 @@ def neighbours(tmp_path: Path) -> Iterator[dict[str, Neighbour]]:
 
 @pytest.fixture
 def nginx(tmp_path: Path, neighbours: dict[str, Neighbour]) -> Iterator[Server]:
-    try:
-        find_nginx()
-    except ProgramMissing as exc:
-        pytest.skip(str(exc))
+    need_programs("nginx")
     api = [neighbours["api-1"].address, neighbours["api-2"].address]
     with run_nginx(tmp_path / "nginx", api=api, grafana=neighbours["grafana"].address) as server:
         yield server

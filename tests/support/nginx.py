@@ -5,28 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.support.debian import ProgramMissing
+from tests.support.debian import find_program
 from tests.support.servers import Server, free_port, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def find_nginx() -> str:
-    """Return the path of nginx, which Debian keeps outside a user's PATH.
-
-    Raises:
-        ProgramMissing: it is not installed.
-    """
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if found is None:
-        raise ProgramMissing("nginx: not on this machine; on Debian: apt-get install nginx-light")
-    return found
 
 
 def render_config(folder: Path, *, port: int, api: Sequence[str], grafana: str) -> str:
@@ -68,7 +55,7 @@ def run_nginx(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "nginx.conf"
     config.write_text(render_config(folder, port=port, api=api, grafana=grafana))
-    command = [find_nginx(), "-p", str(folder), "-e", "stderr", "-c", str(config)]
+    command = [str(find_program("nginx")), "-p", str(folder), "-e", "stderr", "-c", str(config)]
     with (folder / "nginx.log").open("ab") as log:
         process = subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log)
     try:
