@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -16,7 +17,15 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
     SpanExportResult,
 )
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.config import TraceConfig
@@ -26,6 +35,40 @@ BATCH_SPANS = 512
 SEND_EVERY_MS = 1000
 SEND_TIMEOUT_S = 5.0
 FAILURE_LOGGED_EVERY_S = 60.0
+
+
+class LinkedOrShare(Sampler):
+    """Keeps a span without parent when what it links to is kept, and else a share of them.
+
+    A batch that holds a traced request would otherwise be seen by chance only.
+
+    Args:
+        share: 0 to 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._by_share = TraceIdRatioBased(share)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Decide on one span."""
+        if any(link.context.trace_flags.sampled for link in links or ()):
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+        return self._by_share.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        """Say what this does."""
+        return f"LinkedOrShare({self._by_share.get_description()})"
 
 
 class LogExporter(SpanExporter):
@@ -88,7 +131,7 @@ def make_provider(
     """
     _adopt_sdk_logger(SparingHandler(log, monotonic=monotonic))
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(config.sample_percent / 100)),
+        sampler=ParentBased(LinkedOrShare(config.sample_percent / 100)),
         resource=Resource.create(
             {"service.name": f"tidegauge-{service}", "service.version": version}
         ),

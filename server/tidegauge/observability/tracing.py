@@ -98,7 +98,7 @@ def span(
         name: one of `http.request`, `db.query`, `cache.get`, `cache.set`, `queue.publish`,
             `queue.consume`, `ingest.write`.
         parent: the W3C traceparent of a caller in another process, or "".
-        links: traceparents of what else led here; the first MOST_LINKS are kept.
+        links: traceparents of what else led here; the first MOST_LINKS that are traced are kept.
         attributes: what else is known; `set` of the span adds more.
     """
     if _active.tracer is None:
@@ -127,12 +127,15 @@ def _live_span(
 
 
 def _to_links(traceparents: Sequence[str]) -> list[Link]:
-    distinct = [one for one in dict.fromkeys(traceparents) if one][:MOST_LINKS]
-    contexts = [
-        trace.get_current_span(_W3C.extract({"traceparent": one})).get_span_context()
-        for one in distinct
-    ]
-    return [Link(context) for context in contexts if context.is_valid]
+    links: list[Link] = []
+    for one in dict.fromkeys(traceparents):
+        context = trace.get_current_span(_W3C.extract({"traceparent": one})).get_span_context()
+        # What its sender does not keep, a link would lead to in vain.
+        if context.is_valid and context.trace_flags.sampled:
+            links.append(Link(context))
+            if len(links) == MOST_LINKS:
+                break
+    return links
 
 
 def current_traceparent() -> str:

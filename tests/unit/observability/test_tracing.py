@@ -153,8 +153,20 @@ def test_a_span_links_the_traces_that_led_to_it_up_to_a_bound(trace) -> None:
         pass
 
     (line,) = traced.lines()
-    assert len(line["links"]) == MOST_LINKS - 1
-    assert line["links"][0] == f"{1:032x}"
+    assert line["links"] == [f"{number:032x}" for number in range(1, MOST_LINKS + 1)]
+
+
+def test_a_batch_that_holds_a_traced_request_is_traced_whatever_the_share(trace) -> None:
+    traced = trace(exporter="console", sample_percent=0)
+
+    for links in ([NOT_SAMPLED], [NOT_SAMPLED, SAMPLED]):
+        with span("queue.consume", links=links), span("ingest.write", links=links):
+            pass
+
+    assert [(line["name"], line["links"]) for line in traced.lines()] == [
+        ("ingest.write", [TRACE]),
+        ("queue.consume", [TRACE]),
+    ]
 
 
 def test_log_lines_name_the_trace(trace) -> None:
