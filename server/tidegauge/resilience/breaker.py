@@ -87,7 +87,8 @@ class CircuitBreaker:
         Raises:
             BreakerOpen: it is not tried, and there is no fallback. Whatever the work raises.
         """
-        if not self._enter():
+        entered, is_trial = self._enter()
+        if not entered:
             self._tell("reject")
             if fallback is not None:
                 self._tell("fallback")
@@ -97,10 +98,10 @@ class CircuitBreaker:
         try:
             result = work()
         except BaseException as exc:
-            self._leave("failure" if self._is_failure(exc) else "success")
+            self._leave("failure" if self._is_failure(exc) else "success", is_trial=is_trial)
             raise
         slow = self._monotonic() - started_s > self._config.timeout_s
-        self._leave("timeout" if slow else "success")
+        self._leave("timeout" if slow else "success", is_trial=is_trial)
         return result
 
     def note_recovery(self) -> None:
@@ -108,31 +109,31 @@ class CircuitBreaker:
         with self._lock:
             if self._current() is not State.OPEN:
                 return
-            self._opened_s = -math.inf
+            self._opened_s = self._monotonic() - self._config.reset_s
         self._tell("half_open")
 
-    def _enter(self) -> bool:
+    def _enter(self) -> tuple[bool, bool]:
+        """Return whether the call is let in, and whether it is the one that decides."""
         with self._lock:
             state = self._current()
             if state is State.CLOSED:
-                return True
+                return True, False
             if state is State.OPEN or self._trial:
-                return False
+                return False, False
             self._trial = True
-            return True
+            return True, True
 
-    def _leave(self, outcome: str) -> None:
+    def _leave(self, outcome: str, *, is_trial: bool) -> None:
         self._tell(outcome)
         changed = ""
         with self._lock:
             failed = outcome != "success"
-            if self._state is State.CLOSED:
-                if self._note(failed):
-                    changed = self._open()
-            elif self._trial:
-                # Calls that began before it opened decide nothing; only the trial does.
+            if is_trial:
                 self._trial = False
                 changed = self._open() if failed else self._close()
+            # Calls that began before it opened decide nothing; only the trial does.
+            elif self._state is State.CLOSED and self._note(failed):
+                changed = self._open()
         if changed:
             self._tell(changed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
 from tidegauge.config import BreakerConfig
@@ -187,3 +188,42 @@ def test_the_return_of_the_neighbour_ends_the_pause(breaker, events) -> None:
     assert events.count("half_open") == 1
     run(breaker, succeed)
     assert breaker.state is State.CLOSED
+
+
+def test_a_call_beside_the_trial_after_a_recovery_is_refused_for_a_moment(breaker) -> None:
+    open_it(breaker)
+    breaker.note_recovery()
+    refusals: list[BreakerOpen] = []
+
+    def trial() -> None:
+        with pytest.raises(BreakerOpen) as refusal:
+            breaker.call(succeed)
+        refusals.append(refusal.value)
+
+    breaker.call(trial)
+
+    assert [one.retry_after_s for one in refusals] == [1]
+
+
+def test_a_call_that_began_before_it_opened_does_not_decide_the_trial(breaker) -> None:
+    def trial() -> str:
+        release.set()
+        old.join(20)
+        return fail()
+
+    def outlast() -> str:
+        begun.set()
+        release.wait(20)
+        return "done"
+
+    begun, release = threading.Event(), threading.Event()
+    old = threading.Thread(target=breaker.call, args=(outlast,))
+    old.start()
+    assert begun.wait(20)
+    open_it(breaker)
+    breaker.note_recovery()
+
+    with pytest.raises(Unavailable):
+        breaker.call(trial)
+
+    assert breaker.state is State.OPEN
