@@ -51,7 +51,8 @@ def to_message(properties: BasicProperties, body: bytes) -> Message:
     codec, count = headers.get("codec"), headers.get("count")
     try:
         message_id = bytes.fromhex(properties.message_id or "")
-    except ValueError:
+    except (ValueError, TypeError):
+        # pika leaves as bytes what is not UTF-8.
         message_id = b""
     if len(message_id) != 16 or not isinstance(codec, int) or not isinstance(count, int):
         raise InvalidInput("it is not a message of Tidegauge's: id, codec or count are missing")
@@ -92,7 +93,9 @@ def to_dead_letter(properties: BasicProperties, body: bytes) -> DeadLetter:
 
 def _moved_by_broker(message: Message, headers: Mapping[str, Any]) -> DeadLetter:
     deaths = headers.get("x-death")
-    first = deaths[0] if isinstance(deaths, list) and deaths else {}
+    first = deaths[0] if isinstance(deaths, list) and deaths else None
+    if not isinstance(first, dict):
+        first = {}
     reason, died = str(first.get("reason", "unknown")), first.get("time")
     died_ms = 0
     if isinstance(died, dt.datetime):
