@@ -24,6 +24,7 @@ from tidegauge.broker.rabbitmq_topology import (
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_QUEUE,
     INGEST_QUEUE,
+    OTHER_PROPERTIES,
     dead_letter_arguments,
     explain_refusal,
     ingest_arguments,
@@ -171,7 +172,14 @@ class RabbitLink:
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
-            was_connected = self._attempt()
+            try:
+                was_connected = self._attempt()
+            except Exception as exc:  # noqa: BLE001 - logged below; the tick of a loop
+                # Whatever it was (no file descriptor is left, a fault in a callback): without
+                # this thread the process would never find its broker again.
+                self._fail(_describe_fault(exc))
+                self._log.exception("the connection to RabbitMQ failed", link=self._name)
+                was_connected = False
             if self._stop.is_set():
                 return
             wait_s = FIRST_WAIT_S if was_connected else min(LONGEST_WAIT_S, wait_s * 2)
@@ -287,7 +295,7 @@ class RabbitLink:
 
     def _on_closed(self, connection: SelectConnection, reason: Exception | str) -> None:
         if self._state.connected or not self._state.error or not self._attempt_ready:
-            known = self._state.error if "exists with other properties" in self._state.error else ""
+            known = self._state.error if OTHER_PROPERTIES in self._state.error else ""
             self._fail(known or _describe_fault(reason))
         # What pika still has to close is closed before the loop ends.
         connection.ioloop.add_callback_threadsafe(connection.ioloop.stop)
@@ -315,7 +323,9 @@ def describe(state: LinkState) -> str:
 def _describe_fault(fault: Exception | str) -> str:
     # pika nests what happened: the innermost says it best, and often has no text but a name.
     while isinstance(fault, Exception):
-        nested = [*fault.args, *getattr(fault, "exceptions", ())]
+        # A step of connecting that failed keeps its cause in `exception`, attempts in the other.
+        own = getattr(fault, "exception", None)
+        nested = [*fault.args, *getattr(fault, "exceptions", ()), own]
         inner = next((one for one in reversed(nested) if isinstance(one, Exception)), None)
         if inner is None:
             break

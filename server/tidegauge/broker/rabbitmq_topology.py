@@ -5,6 +5,7 @@ Source: RabbitMQ's guides on quorum queues, queue length limits, TTL and dead le
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tidegauge.config import BrokerConfig
@@ -19,6 +20,11 @@ INGEST_DELIVERY_LIMIT = 100
 # Looking at a dead letter is a delivery, and a queue without any limit set gets a low one from
 # newer brokers, behind which messages are thrown away.
 DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
+
+# PRECONDITION_FAILED alone says little: a delivery held for too long and a message that is too
+# large are refused with it, too, and neither is a reason to delete a queue.
+_OTHER_PROPERTIES = re.compile(r"inequivalent arg '[^']*' for (queue|exchange) '([^']*)'")
+OTHER_PROPERTIES = "exists with other properties"
 
 
 def ingest_arguments(config: BrokerConfig) -> dict[str, Any]:
@@ -48,11 +54,16 @@ def dead_letter_arguments(config: BrokerConfig) -> dict[str, Any]:
 
 
 def explain_refusal(reason: str) -> str:
-    """Return what to tell people when the broker refuses a declaration."""
-    if "PRECONDITION_FAILED" not in reason:
+    """Return what to tell people when the broker refuses something, with the remedy if known."""
+    found = _OTHER_PROPERTIES.search(reason)
+    if found is None:
         return reason
+    kind, name = found.groups()
+    emptied = {
+        INGEST_QUEUE: "let the workers empty it, ",
+        DEAD_LETTER_QUEUE: "replay or purge what is in it, ",
+    }
     return (
-        f"a queue exists with other properties than the settings ask for ({reason}); let the "
-        f"workers empty {INGEST_QUEUE}, delete it, and it is made anew, or set "
-        "TIDEGAUGE_RABBITMQ_* back"
+        f"the {kind} {name} {OTHER_PROPERTIES} than the settings ask for ({reason}); "
+        f"{emptied.get(name, '')}delete it, and it is made anew, or set TIDEGAUGE_RABBITMQ_* back"
     )
