@@ -69,6 +69,7 @@ class RabbitPublisher:
         self._channel: Channel | None = None
         self._last_tag = 0
         self._pump_asked = False
+        self._holding_back = False
         self._closed = False
         self._link = RabbitLink(
             config,
@@ -121,7 +122,8 @@ class RabbitPublisher:
             entries = [*self._waiting, *self._sent.values()]
         self._link.close()
         for entry in entries:
-            self._settle(entry, NotConfirmed("the connection to RabbitMQ is closing"))
+            if not entry.settled.is_set():
+                self._settle(entry, NotConfirmed("the connection to RabbitMQ is closing"))
 
     def _enqueue(self, message: Message) -> _Entry:
         blocked = self._link.state().blocked
@@ -175,7 +177,7 @@ class RabbitPublisher:
         channel.add_on_return_callback(self._on_returned)
         channel.confirm_delivery(self._on_confirm)
         with self._lock:
-            self._channel, self._last_tag = channel, 0
+            self._channel, self._last_tag, self._holding_back = channel, 0, False
         self._pump()
 
     def on_lost(self) -> None:
@@ -183,9 +185,7 @@ class RabbitPublisher:
         with self._lock:
             self._channel, self._pump_asked = None, False
             sent, self._sent = list(self._sent.values()), {}
-            again = [entry for entry in sent if not entry.abandoned]
-            self._bytes -= sum(len(entry.message.body) for entry in sent if entry.abandoned)
-            self._waiting.extendleft(reversed(again))
+            self._put_in_front(sent)
 
     def on_unblocked(self) -> None:
         """Send what waits."""
@@ -198,7 +198,7 @@ class RabbitPublisher:
                 channel = self._channel
                 if channel is None or not channel.is_open or self._link.state().blocked:
                     return
-                if not self._waiting:
+                if self._holding_back or not self._waiting:
                     return
                 entry = self._waiting.popleft()
                 self._last_tag += 1
@@ -229,10 +229,26 @@ class RabbitPublisher:
 
     def _keep_for_later(self, entries: Sequence[_Entry]) -> None:
         """Send what was refused again: right after a restart a queue has no leader for a while."""
+        self._put_in_front(entries)
+        # One wait for all: were each refusal, or each new request, to send all that waits, the
+        # more the broker refuses the more it would get.
+        if not self._holding_back:
+            self._holding_back = True
+            self._link.run_later(RETRY_REFUSED_S, self._end_hold)
+
+    def _end_hold(self) -> None:
+        with self._lock:
+            self._holding_back = False
+        self._pump()
+
+    def _put_in_front(self, entries: Sequence[_Entry]) -> None:
+        """Let these wait before all others, under the lock, but for those nobody waits for."""
         again = [entry for entry in entries if not entry.abandoned]
         self._bytes -= sum(len(entry.message.body) for entry in entries if entry.abandoned)
+        for entry in again:
+            # What became of this attempt says nothing about the next.
+            entry.error = None
         self._waiting.extendleft(reversed(again))
-        self._link.run_later(RETRY_REFUSED_S, self._pump)
 
     def _refused(self) -> QueueFull:
         return QueueFull(
