@@ -173,7 +173,8 @@ class RabbitConsumer:
 
     def _acknowledge(self, tags: Sequence[int]) -> None:
         mine = self._take_out(tags)
-        if not mine or self._channel is None:
+        # On a channel that is closing it is too late: the broker delivers these again.
+        if not mine or self._channel is None or not self._channel.is_open:
             return
         # One frame says it for all, where nothing older is still being worked on.
         if next(iter(self._outstanding), mine[-1] + 1) > mine[-1]:
@@ -184,7 +185,7 @@ class RabbitConsumer:
 
     def _give_back(self, tags: Sequence[int]) -> None:
         for tag in self._take_out(tags):
-            if self._channel is not None:
+            if self._channel is not None and self._channel.is_open:
                 self._channel.basic_nack(tag & _TAG_MASK, requeue=True)
 
     def _take_out(self, tags: Sequence[int]) -> list[int]:
