@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pika
 import pytest
+from structlog.testing import capture_logs
 from tidegauge.broker.errors import NotConfirmed, QueueFull
 from tidegauge.broker.rabbitmq_dead_letters import RabbitDeadLetters
+from tidegauge.broker.rabbitmq_publisher import RETRY_REFUSED_S
 from tidegauge.broker.rabbitmq_topology import INGEST_QUEUE
 from tidegauge.config import BrokerConfig
 from tidegauge.errors import ConfigError, Unavailable
@@ -55,6 +57,15 @@ def take_all(consumer, count: int) -> list[int]:
     return seen
 
 
+def write_queue_names(rabbitmq: RabbitMQ) -> None:
+    """Make RabbitMQ write down now which quorum queues it has.
+
+    It does so only seconds after a queue is made, and does not find one again, with all that is in
+    it, if it is killed before.
+    """
+    rabbitmq.ctl("eval", "[ok = dets:sync(Table) || Table <- dets:all()].")
+
+
 @pytest.mark.parametrize("changes", [{}, {"queue_type": "classic"}])
 def test_a_confirmed_message_outlives_a_killed_broker(
     make_broker, rabbitmq: RabbitMQ, changes: dict[str, str]
@@ -62,6 +73,7 @@ def test_a_confirmed_message_outlives_a_killed_broker(
     broker = make_broker(**changes)
     for number in range(20):
         broker.publish(message(number), timeout_s=PATIENCE_S)
+    write_queue_names(rabbitmq)
 
     rabbitmq.kill()
     rabbitmq.start()
@@ -236,6 +248,89 @@ def test_a_message_of_somebody_else_is_handed_out_to_be_put_aside(broker, rabbit
 
     (letter,) = broker.read_oldest(limit=9)
     assert (letter.message.body, letter.reason) == (b"hello", "not ours")
+
+
+def test_a_message_whose_id_is_no_text_does_not_stop_the_consumer(broker, rabbitmq) -> None:
+    with contextlib.closing(
+        pika.BlockingConnection(pika.URLParameters(rabbitmq.url))
+    ) as connection:
+        connection.channel().basic_publish(
+            "", INGEST_QUEUE, b"hello", pika.BasicProperties(message_id=b"\xff\xfe")
+        )
+    broker.publish(message(1), timeout_s=PATIENCE_S)
+
+    bodies: list[bytes] = []
+    while len(bodies) < 2:
+        deliveries = take(broker)
+        assert deliveries, f"only {bodies} came"
+        bodies += [delivery.message.body for delivery in deliveries]
+        broker.acknowledge(deliveries)
+    assert bodies == [b"hello", b"body"]
+
+
+@contextlib.contextmanager
+def broker_settings(rabbitmq: RabbitMQ, **settings: int) -> Iterator[None]:
+    """Give RabbitMQ's own settings other values, for channels opened meanwhile."""
+    read = "{{ok, V}} = application:get_env(rabbit, {name}), V."
+    before = {name: rabbitmq.ctl("eval", read.format(name=name)).strip() for name in settings}
+    try:
+        for name, value in settings.items():
+            rabbitmq.ctl("eval", f"application:set_env(rabbit, {name}, {value}).")
+        yield
+    finally:
+        for name, value in before.items():
+            rabbitmq.ctl("eval", f"application:set_env(rabbit, {name}, {value}).")
+
+
+def test_a_delivery_held_too_long_comes_again_and_no_queue_is_to_be_deleted(
+    make_broker, rabbitmq: RabbitMQ
+) -> None:
+    broker = make_broker(prefetch=7)
+    with broker_settings(rabbitmq, consumer_timeout=1000, channel_tick_interval=500):
+        broker.publish(message(1), timeout_s=PATIENCE_S)
+        held = take(broker)
+        with capture_logs() as logs:
+            (again,) = take(broker, timeout_s=100)
+
+    assert numbers([again]) == numbers(held) == [1]
+    errors = [
+        entry["error"] for entry in logs if entry.get("link") == "consumer" and "error" in entry
+    ]
+    assert any("timed out" in error for error in errors)
+    assert not any("delete" in error for error in errors)
+
+
+def test_what_the_broker_refuses_is_sent_again_at_a_steady_pace(
+    make_broker, rabbitmq: RabbitMQ
+) -> None:
+    broker = make_broker(queue_type="classic", prefetch=9)
+    # A queue that refuses although it is far from its limit, as one without a leader does.
+    vhost = broker.config.url.rsplit("/", 1)[1]
+    limit = '{"max-length": 1, "overflow": "reject-publish"}'
+    rabbitmq.ctl("set_policy", "-p", vhost, "tight", ".*ingest", limit)
+    wait_until(lambda: refuses(broker), timeout_s=30, what="the limit holds")
+    before, requests, timeout_s = received(rabbitmq), 50, 2.0
+
+    waiting = [Published(broker, message(100 + n), timeout_s) for n in range(requests)]
+    errors = [one.finish() for one in waiting]
+
+    assert all(isinstance(error, NotConfirmed) for error in errors)
+    rounds = timeout_s / RETRY_REFUSED_S + 2
+    assert received(rabbitmq) - before <= requests * rounds
+
+
+def refuses(broker: RabbitBroker) -> bool:
+    try:
+        broker.publish(message(1), timeout_s=0.5)
+    except Unavailable:
+        return True
+    return False
+
+
+def received(rabbitmq: RabbitMQ) -> int:
+    """Return how many messages the broker was ever sent."""
+    counters = "lists:sum([maps:get(messages_received_total, C, 0) || C <- maps:values("
+    return int(rabbitmq.ctl("eval", f"{counters}rabbit_global_counters:overview())])."))
 
 
 def test_a_queue_that_was_deleted_is_made_again(make_broker) -> None:
