@@ -103,13 +103,8 @@ class RabbitMQ:
         """End it and its port mapper."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
-        subprocess.run(
-            ["epmd", "-port", str(self._epmd_port), "-kill"],
-            env=self._environment(),
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+        # It refuses to end while it still lists the node that was killed just now.
+        wait_until(self._port_mapper_ended, timeout_s=30, what="RabbitMQ's port mapper ends")
 
     def _program(self, name: str) -> str:
         plain = Path("/usr/lib/rabbitmq/bin") / name
@@ -134,6 +129,17 @@ class RabbitMQ:
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
+
+    def _port_mapper_ended(self) -> bool:
+        subprocess.run(
+            ["epmd", "-port", str(self._epmd_port), "-kill"],
+            env=self._environment(),
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._epmd_port)) != 0
 
     def _answers(self) -> bool:
         # The greeting of AMQP: a listener that is only being set up does not send it.
