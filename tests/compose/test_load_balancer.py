@@ -109,6 +109,8 @@ def test_a_server_that_comes_back_gets_requests_again(
         timeout_s=30,
         what="api-1 is asked again",
     )
+    answers = [requests.get(nginx.url + "/x", timeout=10) for _ in range(20)]
+    assert {answer.json()["server"] for answer in answers} == {"api-1", "api-2"}
 
 
 def test_a_post_that_may_have_been_taken_is_not_sent_again(

@@ -26,6 +26,7 @@ from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService, is_query_failure
+from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
 from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
@@ -41,6 +42,7 @@ from tidegauge.services.parts import (
 from tidegauge.services.queue import open_queue
 from tidegauge.services.result_cache import make_result_cache
 from tidegauge.services.worker import make_writer
+from tidegauge.storage.protocol import Catalogue, SampleEngine
 
 SAMPLE_EVERY_S = 1.0
 SAMPLER_STOP_S = 5.0
@@ -213,16 +215,7 @@ def build_services(
 def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Meters) -> Services:
     """Return the services over any storage, not started yet."""
     queue = open_queue(config, tools)
-    parser = QueryParser(max_depth=config.query.max_depth)
-    admission = Admission(
-        config=config.query,
-        meters=meters,
-        log=tools.log,
-        slow_ms=config.log.slow_query_ms,
-        monotonic=tools.monotonic,
-        max_waiting=_count_waiting(config),
-    )
-    guarded = make_breaker("ingestion", config, tools, meters, is_failure=is_publish_failure)
+    publishing = make_breaker("ingestion", config, tools, meters, is_failure=is_publish_failure)
     asking = make_breaker("queries", config, tools, meters, is_failure=is_query_failure)
     cache = open_cache(
         config.cache,
@@ -234,18 +227,15 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     )
     watch = WriteWatch()
     samples = WatchedSamples(storage.engine, watch)
-    options = EngineOptions(
-        lookback_ms=config.query.lookback_s * 1000,
-        subquery_step_ms=config.query.subquery_step_s * 1000,
-        max_points=config.query.max_samples,
-    )
+    parser = QueryParser(max_depth=config.query.max_depth)
+    admission = _make_admission(config, tools, meters)
     return Services(
         config=config,
         tools=tools,
         meters=meters,
         query=QueryService(
             samples=samples,
-            engine=Engine(options),
+            engine=_make_engine(config),
             parser=parser,
             admission=admission,
             config=config.query,
@@ -258,7 +248,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
         ingest=IngestService(
-            publisher=GuardedPublisher(queue.publisher, guarded),
+            publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,
             config=config.ingest,
             confirm_timeout_s=queue.confirm_timeout_s,
@@ -267,32 +257,71 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         ),
         storage=storage,
         queue=queue,
-        writer=None
-        if queue.drained is None
-        else make_writer(
-            config,
-            consumer=queue.drained,
-            catalogue=storage.catalogue,
-            engine=samples,
-            tools=tools,
-            meters=meters,
-            linger_ms=config.ingest.flush_ms,
-        ),
+        writer=_make_own_writer(config, queue, storage.catalogue, samples, tools, meters),
         cache=cache,
         tracing=make_tracing(config, tools, "api"),
-        guards=(
-            Guard(asking, lambda: answers(storage.ping)),
-            Guard(
-                guarded,
-                (lambda: queue.check().ready)
-                if queue.drained is None
-                else lambda: answers(storage.ping),
-            ),
-        ),
+        guards=_make_guards(asking, publishing, storage, queue),
         limiter=RateLimiter(
             config.cache, on_failure=meters.resilience.uncounted, monotonic=tools.monotonic
         ),
     )
+
+
+def _make_engine(config: Config) -> Engine:
+    return Engine(
+        EngineOptions(
+            lookback_ms=config.query.lookback_s * 1000,
+            subquery_step_ms=config.query.subquery_step_s * 1000,
+            max_points=config.query.max_samples,
+        )
+    )
+
+
+def _make_admission(config: Config, tools: Tools, meters: Meters) -> Admission:
+    return Admission(
+        config=config.query,
+        meters=meters,
+        log=tools.log,
+        slow_ms=config.log.slow_query_ms,
+        monotonic=tools.monotonic,
+        max_waiting=_count_waiting(config),
+    )
+
+
+def _make_own_writer(
+    config: Config,
+    queue: QueueParts,
+    catalogue: Catalogue,
+    engine: SampleEngine,
+    tools: Tools,
+    meters: Meters,
+) -> BatchWriter | None:
+    """Return the writer of a queue inside this process; with RabbitMQ the workers have theirs."""
+    if queue.drained is None:
+        return None
+    return make_writer(
+        config,
+        consumer=queue.drained,
+        catalogue=catalogue,
+        engine=engine,
+        tools=tools,
+        meters=meters,
+        linger_ms=config.ingest.flush_ms,
+    )
+
+
+def _make_guards(
+    asking: CircuitBreaker, publishing: CircuitBreaker, storage: StorageParts, queue: QueueParts
+) -> tuple[Guard, ...]:
+    def database_answers() -> bool:
+        return answers(storage.ping)
+
+    def queue_takes() -> bool:
+        return queue.check().ready
+
+    # What is published inside this process is confirmed by the database's commit.
+    behind = database_answers if queue.drained is not None else queue_takes
+    return Guard(asking, database_answers), Guard(publishing, behind)
 
 
 def _count_waiting(config: Config) -> int:
