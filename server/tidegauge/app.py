@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tidegauge.api import admin, dead_letters, health, metrics, query
+from tidegauge.api import admin, audit, auth, dead_letters, health, metrics, query, tokens, users
+from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.compat import prometheus_api, remote_write
 from tidegauge.services import Services
-from tidegauge.web.access import AccessPolicy, LoopbackPolicy, install_guard
+from tidegauge.web.access import install_guard
 from tidegauge.web.client import Clients, install_clients
 from tidegauge.web.context import attach_services
+from tidegauge.web.identity import Known, install_identity
 from tidegauge.web.lifecycle import install_lifecycle
 from tidegauge.web.rate_limits import install_rate_limits
 
@@ -19,18 +21,21 @@ BLUEPRINTS = (
     query.blueprint,
     dead_letters.blueprint,
     admin.blueprint,
+    auth.blueprint,
+    users.blueprint,
+    tokens.blueprint,
+    audit.blueprint,
     prometheus_api.blueprint,
     remote_write.blueprint,
 )
 
 
-def create_app(services: Services, *, access: AccessPolicy | None = None) -> Flask:
+def create_app(services: Services, *, local: Principal | None = None) -> Flask:
     """Return the application.
 
     Args:
         services: what it serves, started; whoever built them closes them.
-        access: who may do what; by default programs on this machine, and who has
-            the access token, may do everything.
+        local: who programs on this machine are; by default what the settings say.
     """
     app = Flask("tidegauge", static_folder=None)
     # G94's streaming parser needs `resultType` before `result`: never sort keys.
@@ -47,7 +52,11 @@ def create_app(services: Services, *, access: AccessPolicy | None = None) -> Fla
         monotonic=services.monotonic,
         new_id=services.new_id,
     )
-    install_guard(app, access or LoopbackPolicy())
+    if local is None:
+        local = LOCAL if services.config.access.loopback == "open" else STRANGER
+    identities = services.people.identities if services.people is not None else None
+    install_identity(app, Known(identities, local))
+    install_guard(app)
     install_rate_limits(app, services.config.limits, services.limiter, services.meters.resilience)
     attach_services(app, services)
     for blueprint in BLUEPRINTS:

@@ -42,6 +42,12 @@ class NotFound(TidegaugeError):
     code = "not_found"
 
 
+class Conflict(TidegaugeError):
+    """What is wanted does not go together with what is there."""
+
+    code = "conflict"
+
+
 class QueryFailed(TidegaugeError):
     """A well-formed query that cannot be answered with this data."""
 

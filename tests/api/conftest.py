@@ -7,12 +7,16 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import orjson
+import psycopg2
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
+from tidegauge.auth.permissions import ALL_PERMISSIONS
+from tidegauge.auth.principal import LOCAL
 from tidegauge.config import Config, TraceConfig
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.logs import make_logger
@@ -21,6 +25,7 @@ from tidegauge.services import Services, StorageParts, Tools, assemble
 from tidegauge.storage.memory import MemoryStorage
 
 from tests.support import wire
+from tests.support.servers import wait_until
 
 NOW_MS = 1_700_000_000_000
 
@@ -85,7 +90,8 @@ def services(idle_services: Services) -> Iterator[Services]:
 
 @pytest.fixture
 def app(services: Services) -> Flask:
-    return create_app(services)
+    """The application, to which programs on this machine may say anything."""
+    return create_app(services, local=dataclasses.replace(LOCAL, permissions=ALL_PERMISSIONS))
 
 
 @pytest.fixture
@@ -147,3 +153,27 @@ def push_metadata(client: FlaskClient):
         assert response.status_code == 204, response.get_data(as_text=True)
 
     return send
+
+
+@pytest.fixture
+def wait() -> Callable[[Callable[[], bool]], None]:
+    """Wait until something holds, for the five seconds within which ends must be seen."""
+    return lambda holds: wait_until(holds, timeout_s=5, what="it holds")
+
+
+@pytest.fixture
+def dump_database() -> Callable[[str], bytes]:
+    """Return every row of every table of ours, as text."""
+
+    def dump(url: str) -> bytes:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT quote_ident(relname) FROM pg_class"
+                " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            )
+            out = io.BytesIO()
+            for (table,) in cursor.fetchall():
+                cursor.copy_expert(f"COPY {table} TO STDOUT", out)
+            return out.getvalue()
+
+    return dump

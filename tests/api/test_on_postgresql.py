@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
-from tidegauge.config import Config, DatabaseConfig, QueryConfig
+from tidegauge.config import AccessConfig, Config, DatabaseConfig, QueryConfig
 from tidegauge.observability.logs import make_logger
 from tidegauge.services import Services, build_services
 
@@ -27,7 +27,9 @@ API = "/prometheus/api/v1"
 @pytest.fixture
 def config(migrated_database_url: str) -> Config:
     return Config(
-        database=DatabaseConfig(url=migrated_database_url), query=QueryConfig(timeout_s=1)
+        access=AccessConfig(loopback="open"),
+        database=DatabaseConfig(url=migrated_database_url),
+        query=QueryConfig(timeout_s=1),
     )
 
 

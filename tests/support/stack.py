@@ -224,7 +224,7 @@ class Stack:
         """Wait until every server is ready, and nginx says so; return the seconds that took."""
         begin = time.monotonic()
         for name in SERVERS:
-            url = self.parts[name].ready_url.removesuffix("/health") + "/health/ready"
+            url = self.parts[name].ready_url.removesuffix("/live") + "/ready"
             wait_until(
                 lambda url=url: answers(url),  # type: ignore[misc]
                 timeout_s=timeout_s,
@@ -296,7 +296,7 @@ class Stack:
 
     def _add(self, name: str, command: str, port: int, env: Mapping[str, str]) -> None:
         whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
-        url = f"http://127.0.0.1:{port}/health"
+        url = f"http://127.0.0.1:{port}/health/live"
         self.parts[name] = Part(name, whole, env, self.folder, url)
 
 

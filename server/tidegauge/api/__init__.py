@@ -4,6 +4,7 @@
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
+- `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.
 - `health`: health, probes and the exposition of our own instruments.
 
 Only `app` enters, to register the blueprints.

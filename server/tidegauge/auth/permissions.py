@@ -6,7 +6,10 @@ whose thing it is. Source: SPEC §8.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
+
+from tidegauge.errors import InvalidInput
 
 Role = Literal["viewer", "editor", "admin"]
 Scope = Literal["ingest", "query", "dashboards", "alerts", "admin"]
@@ -85,3 +88,29 @@ def permissions_of_token(scopes: tuple[Scope, ...], role: Role) -> frozenset[str
     if "ingest" in scopes:
         ceiling |= SCOPE_PERMISSIONS["ingest"]
     return wanted & ceiling
+
+
+def as_role(text: str) -> Role:
+    """Return the role of this name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    for role in ROLES:
+        if role == text:
+            return role
+    raise InvalidInput(f'there is no role "{text}"; there are {", ".join(ROLES)}')
+
+
+def as_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
+    """Return the scopes of these names, each once, in the order of the table.
+
+    Raises:
+        InvalidInput: none is named, or one that does not exist.
+    """
+    wanted = set(texts)
+    unknown = sorted(wanted - set(SCOPES))
+    if unknown or not wanted:
+        wrong = f'there is no scope "{unknown[0]}"' if unknown else "a token needs a scope"
+        raise InvalidInput(f"{wrong}; there are {', '.join(SCOPES)}")
+    return tuple(scope for scope in SCOPES if scope in wanted)

@@ -3,6 +3,7 @@
 - `group`: the command group; `environment`: the one place that reads the environment.
 - `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn; `worker`: from
   RabbitMQ into the database; `dlq`: what could not be stored.
+- `user`, `token`: people's accounts, and the tokens of machines.
 - `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
 - Behind them `signals`, `child`, `listener`, `http_server`, `banner`, `settings_page`,
   `remote_write`, `demo_fleet`, `demo_earlier`, `restarts`.
@@ -20,6 +21,8 @@ COMMANDS = {
     "serve": "tidegauge.cli.serve:serve",
     "worker": "tidegauge.cli.worker:worker",
     "dlq": "tidegauge.cli.dlq:dlq",
+    "user": "tidegauge.cli.user:user",
+    "token": "tidegauge.cli.token:token",
     "migrate": "tidegauge.cli.migrate:migrate",
     "config": "tidegauge.cli.config:config",
     "commands": "tidegauge.cli.commands:commands",

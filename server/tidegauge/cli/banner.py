@@ -14,7 +14,7 @@ Tidegauge is up.
   Health      {address}/health
   Logs        {logs}
   Database    {database}
-
+{account}
 Send a sample, and ask for it:
 
   curl -sS {address}/api/v1/metrics -H 'Content-Type: application/json' \
@@ -34,6 +34,8 @@ HTTP method POST, Prometheus type Prometheus; no authentication from this machin
 {demo}
 Ctrl-C stops it.
 """
+
+_ACCOUNT = "  Account     admin, password {password}   (shown this once)\n"
 
 _DEMO = """
 The demo fleet fills two hours now and then a sample every 5 seconds; what happens to it comes
@@ -55,7 +57,12 @@ again every three hours, and a new start goes on where the last one ended. To lo
 
 
 def render_banner(
-    address: str, *, logs: Path, postgres: EmbeddedPostgres | None, demo: bool
+    address: str,
+    *,
+    logs: Path,
+    postgres: EmbeddedPostgres | None,
+    demo: bool,
+    password: str | None,
 ) -> str:
     """Return the text for the terminal.
 
@@ -64,11 +71,13 @@ def render_banner(
         logs: the folder of the log files.
         postgres: the embedded server, if there is one.
         demo: whether the demo fleet is being filled in.
+        password: the first admin's, where it was just made up.
     """
     database = f"psql '{postgres.url}'" if postgres else "the one at DATABASE_URL"
     return _BANNER.format(
         address=address,
         logs=logs,
         database=database,
+        account=_ACCOUNT.format(password=password) if password is not None else "",
         demo=_DEMO.format(address=address) if demo else "",
     )

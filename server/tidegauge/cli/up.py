@@ -13,7 +13,7 @@ from tidegauge.cli.environment import effective_environment
 from tidegauge.cli.listener import open_listener, shown_address
 from tidegauge.cli.signals import catch_signals
 from tidegauge.cli.supervisor import Supervisor
-from tidegauge.config import load_config
+from tidegauge.config import Config, load_config
 from tidegauge.errors import ConfigError
 from tidegauge.storage.embedded import EmbeddedPostgres
 
@@ -43,6 +43,8 @@ def up(
         TIDEGAUGE_DATA_DIR=data_dir, TIDEGAUGE_HOST=host, TIDEGAUGE_PORT=port
     )
     config = load_config(environment)
+    if config.access.loopback == "auto":
+        environment["TIDEGAUGE_LOOPBACK"] = "open"
     stop = catch_signals()
     folder = Path(config.database.data_dir).absolute()
     postgres = None if config.database.url else EmbeddedPostgres(folder)
@@ -54,7 +56,9 @@ def up(
                 click.echo(f"starting PostgreSQL in {postgres.cluster} …")
                 postgres.start()
                 environment["DATABASE_URL"] = postgres.url
-            _migrate(environment["DATABASE_URL"] if postgres else config.database.url)
+            password = _prepare(
+                config, environment["DATABASE_URL"] if postgres else config.database.url
+            )
             address = shown_address(listener)
             arguments = ["serve", "--fd", str(listener.fileno())]
             api = Child(
@@ -74,7 +78,10 @@ def up(
                 supervisor.add_worker(_make_worker(environment, number, logs))
             supervisor.start_api(stop)
             if not stop.is_set():
-                click.echo(render_banner(address, logs=logs, postgres=postgres, demo=demo))
+                banner = render_banner(
+                    address, logs=logs, postgres=postgres, demo=demo, password=password
+                )
+                click.echo(banner)
                 if demo:
                     filler = ["demo", "--url", address]
                     supervisor.add(Child(filler, environment=environment, log=logs / "demo.log"))
@@ -109,11 +116,14 @@ def _make_log_folder(folder: Path) -> Path:
     return logs
 
 
-def _migrate(database_url: str) -> None:
+def _prepare(config: Config, database_url: str) -> str | None:
+    """Bring the schema up to date; return the first admin's password where it was made up."""
     # Imported late: a fault in the settings is told at once.
+    from tidegauge.services.people import create_first_admin
     from tidegauge.storage.migrate import apply_migrations
 
     apply_migrations(database_url)
+    return create_first_admin(config, database_url)
 
 
 def _say(text: str) -> None:

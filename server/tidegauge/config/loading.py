@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from tidegauge.config.access import AccessConfig
 from tidegauge.config.pipeline import (
-    AccessConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,

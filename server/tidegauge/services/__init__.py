@@ -5,6 +5,7 @@
 - `result_cache`: the cache of query results.
 - `guards`: circuit breakers.
 - `own_metrics`: the thread that stores a process's own metrics.
+- `people`: accounts, sessions, tokens and the audit log.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process.
 

@@ -39,6 +39,7 @@ from tidegauge.services.parts import (
     make_tracing,
     open_storage_parts,
 )
+from tidegauge.services.people import People, make_people
 from tidegauge.services.queue import open_queue
 from tidegauge.services.result_cache import make_result_cache
 from tidegauge.services.worker import make_writer
@@ -70,6 +71,7 @@ class Services:
     tracing: Tracing
     guards: Sequence[Guard]
     limiter: RateLimiter
+    people: People | None
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
@@ -225,6 +227,9 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         on_error=meters.cache.failed,
         log=tools.log,
     )
+    limiter = RateLimiter(
+        config.cache, on_failure=meters.resilience.uncounted, monotonic=tools.monotonic
+    )
     watch = WriteWatch()
     samples = WatchedSamples(storage.engine, watch)
     parser = QueryParser(max_depth=config.query.max_depth)
@@ -261,9 +266,10 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         cache=cache,
         tracing=make_tracing(config, tools, "api"),
         guards=_make_guards(asking, publishing, storage, queue),
-        limiter=RateLimiter(
-            config.cache, on_failure=meters.resilience.uncounted, monotonic=tools.monotonic
-        ),
+        limiter=limiter,
+        people=make_people(storage.people, config, tools, cache, limiter)
+        if storage.people is not None
+        else None,
     )
 
 

@@ -16,10 +16,22 @@ from tidegauge.config import Config
 from tidegauge.observability.health import Check
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
+from tidegauge.storage.audit import AuditLog
+from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import Catalogue, SampleEngine
+from tidegauge.storage.users import Users
 
 PING_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleTables:
+    """The record of people and of what they changed."""
+
+    users: Users
+    credentials: Credentials
+    audit: AuditLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,7 @@ class StorageParts:
         connections_active: database connections in use.
         connections_limit: the most there may be.
         close: gives everything back.
+        people: the record of people; None where there are no accounts.
     """
 
     engine: SampleEngine
@@ -41,6 +54,7 @@ class StorageParts:
     connections_active: Callable[[], int] = lambda: 0
     connections_limit: int = 0
     close: Callable[[], None] = lambda: None
+    people: PeopleTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,11 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
         connections_active=lambda: opened.pool.in_use,
         connections_limit=opened.pool.size,
         close=opened.close,
+        people=PeopleTables(
+            users=Users(pool=opened.pool),
+            credentials=Credentials(pool=opened.pool),
+            audit=AuditLog(pool=opened.pool),
+        ),
     )
 
 

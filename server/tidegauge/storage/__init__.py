@@ -13,6 +13,8 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `catalogue_selection` (matchers to series), `catalogue_labels` (names and values),
   `catalogue_metrics` (metadata, counts), `catalogue_version` (what makes memory exact),
   `metric_names`, `fingerprints`, `texts`.
+- `users`, `credentials`, `audit`: people, their sessions and tokens, the log of changes, with
+  `accounts_rows` as their data.
 - `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
   (packing), `columnar_frame` (ordering), `columnar_partitions`.
 """

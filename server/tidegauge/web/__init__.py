@@ -1,10 +1,11 @@
 """What every HTTP route shares.
 
 - `context`: how a view reaches the services, and what is known of the request.
-- `access`: the permission that each route states, and who has it.
-- `client`: who sent a request: address and token.
+- `access`: the permission that each route states, and the guard that asks for it.
+- `identity`: who sends a request. `client`: what it says of its sender. `loopback`: this machine.
 - `rate_limits`: how many requests a minute.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
+- `pages`: lists a page at a time.
 - `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
 - `compression`: gzip, from which size on.
 - `errors`: the one table from error family to HTTP status, and the bodies of errors.

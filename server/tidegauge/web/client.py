@@ -1,4 +1,4 @@
-"""Who sent a request: the address behind the proxies, and the token that came with it."""
+"""What a request says of its sender: the address behind the proxies, and what it shows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tidegauge.config import AccessConfig
 from tidegauge.errors import ConfigError
 
 SHORTEST_TOKEN_CHARS = 16
+LONGEST_PERSON_CHARS = 100
 
 _EXTENSION = "tidegauge-clients"
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
@@ -25,10 +26,12 @@ class Clients:
 
     Args:
         token: the access token, "" where there is none.
+        grafana_secret: what Grafana shows when it names a person, "" where it is not believed.
         proxies: the networks whose X-Forwarded-For is believed.
     """
 
     token: str
+    grafana_secret: str
     proxies: tuple[_Network, ...]
 
     @classmethod
@@ -36,17 +39,13 @@ class Clients:
         """Return what the settings want.
 
         Raises:
-            ConfigError: the token is too short, or a network is none.
+            ConfigError: a secret is too short, or a network is none.
         """
-        token = config.token.strip()
-        if config.token and len(token) < SHORTEST_TOKEN_CHARS:
-            raise ConfigError(
-                f"TIDEGAUGE_ACCESS_TOKEN has {len(token)} characters, at least "
-                f"{SHORTEST_TOKEN_CHARS} are wanted"
-            )
+        token = _check_secret("TIDEGAUGE_ACCESS_TOKEN", config.token)
+        grafana_secret = _check_secret("TIDEGAUGE_GRAFANA_SECRET", config.grafana_secret)
         texts = [text.strip() for text in config.trusted_proxies.split(",") if text.strip()]
         try:
-            return cls(token, tuple(ipaddress.ip_network(text) for text in texts))
+            return cls(token, grafana_secret, tuple(ipaddress.ip_network(text) for text in texts))
         except ValueError as exc:
             raise ConfigError(f"TIDEGAUGE_TRUSTED_PROXIES: {exc}") from exc
 
@@ -54,6 +53,15 @@ class Clients:
         """Return whether an address is that of one of our proxies."""
         parsed = _parse_address(address)
         return parsed is not None and any(parsed in network for network in self.proxies)
+
+
+def _check_secret(setting: str, text: str) -> str:
+    secret = text.strip()
+    if text and len(secret) < SHORTEST_TOKEN_CHARS:
+        raise ConfigError(
+            f"{setting} has {len(secret)} characters, at least {SHORTEST_TOKEN_CHARS} are wanted"
+        )
+    return secret
 
 
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -72,7 +80,7 @@ def install_clients(app: Flask, clients: Clients) -> None:
 
 def client_address() -> str:
     """Return the sender's address: what our own proxies say of it, and nobody else."""
-    clients: Clients = current_app.extensions[_EXTENSION]
+    clients = _clients()
     address = str(request.environ.get("REMOTE_ADDR", ""))
     said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     # The last entry is by the proxy that speaks to us; those before it by whoever came before.
@@ -86,15 +94,15 @@ def is_forwarded() -> bool:
     return any(name in request.environ for name in _FORWARDING_HEADERS)
 
 
-def has_token() -> bool:
-    """Return whether the access token came with the request, as Bearer or as a password."""
-    clients: Clients = current_app.extensions[_EXTENSION]
-    given = _given_token()
-    return bool(clients.token) and hmac.compare_digest(given.encode(), clients.token.encode())
+def given_credential() -> str | None:
+    """Return what came in the Authorization header: a Bearer token, or a basic password.
 
-
-def _given_token() -> str:
-    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+    None where there is no such header; "" where it holds nothing that could be one.
+    """
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    kind, _, value = header.partition(" ")
     if kind.lower() == "bearer":
         return value.strip()
     if kind.lower() != "basic":
@@ -103,3 +111,23 @@ def _given_token() -> str:
         return b64decode(value, validate=True).decode().partition(":")[2]
     except ValueError:  # Not base64, or not UTF-8.
         return ""
+
+
+def is_access_token(credential: str) -> bool:
+    """Return whether a credential is the access token of the settings."""
+    token = _clients().token
+    return bool(token) and hmac.compare_digest(credential.encode(), token.encode())
+
+
+def forwarded_person() -> str:
+    """Return the person whom Grafana names, if it shows that it is ours; else ""."""
+    secret = _clients().grafana_secret
+    shown = request.headers.get("X-Tidegauge-Grafana-Secret", "")
+    if not secret or not hmac.compare_digest(shown.encode(), secret.encode()):
+        return ""
+    return request.headers.get("X-Grafana-User", "")[:LONGEST_PERSON_CHARS]
+
+
+def _clients() -> Clients:
+    clients: Clients = current_app.extensions[_EXTENSION]
+    return clients

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Flask, current_app, g
 
+from tidegauge.errors import Unavailable
 from tidegauge.services import Services
+from tidegauge.services.people import People
 
 _EXTENSION = "tidegauge"
 
@@ -18,6 +20,18 @@ def services() -> Services:
     """Return the services of the app that handles this request."""
     attached: Services = current_app.extensions[_EXTENSION]
     return attached
+
+
+def people() -> People:
+    """Return the accounts of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().people
+    if held is None:
+        raise Unavailable("this server has no database for accounts")
+    return held
 
 
 def request_id() -> str:

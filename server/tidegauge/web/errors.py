@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from tidegauge.auth.login import LockedOut, WrongPassword
 from tidegauge.errors import (
     Cancelled,
+    Conflict,
     DeadlineExceeded,
     InvalidInput,
     NotFound,
@@ -25,8 +27,8 @@ from tidegauge.ingest.errors import UnsupportedMedia
 from tidegauge.ingest.outcomes import JsonOutcome
 from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
-from tidegauge.web.access import Forbidden, Unauthenticated
 from tidegauge.web.context import request_id
+from tidegauge.web.identity import Forbidden, Unauthenticated
 from tidegauge.web.rate_limits import RateLimited
 from tidegauge.web.rendering import dump_json
 
@@ -45,6 +47,7 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     UnsupportedMedia: _Row(415, "bad_data"),
     InvalidInput: _Row(400, "bad_data"),
     NotFound: _Row(404, "not_found"),
+    Conflict: _Row(409, "bad_data"),
     # Prometheus refuses these with its parameters, before it evaluates anything.
     TooManyPoints: _Row(422, "bad_data", 400),
     QueryFailed: _Row(422, "execution"),
@@ -53,6 +56,8 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     Cancelled: _Row(499, "canceled"),
     RateLimited: _Row(429, "too_many_requests"),
     Unavailable: _Row(503, "unavailable"),
+    LockedOut: _Row(429, "too_many_requests"),
+    WrongPassword: _Row(401, "unauthenticated"),
     Unauthenticated: _Row(401, "unauthenticated"),
     Forbidden: _Row(403, "forbidden"),
     TidegaugeError: _Row(500, "internal"),

@@ -1,11 +1,10 @@
 """Rate limits at the door: who makes too many requests a minute is told when to come back.
 
-Programs on this machine are not limited, unless a proxy forwards their requests. Source: SPEC §8.
+Ingestion is counted by address, queries by person or token; programs on the machine of an
+embedded server are not limited. Source: SPEC §8.
 """
 
 from __future__ import annotations
-
-import hashlib
 
 from flask import Flask, Response, g, request
 
@@ -13,8 +12,9 @@ from tidegauge.config import LimitsConfig
 from tidegauge.errors import Unavailable
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
 from tidegauge.resilience.ratelimit import RateLimiter, Verdict
-from tidegauge.web.access import find_permission, is_loopback_address
-from tidegauge.web.client import client_address, has_token, is_forwarded
+from tidegauge.web.access import find_permission
+from tidegauge.web.client import client_address
+from tidegauge.web.identity import current_principal
 
 _KINDS = {"metrics:write": "ingest", "query:read": "query"}
 _SETTINGS = {
@@ -39,15 +39,18 @@ def install_rate_limits(
     def _count() -> None:
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         kind = _KINDS.get(find_permission(view) or "")
-        if kind is None or (is_loopback_address(request.remote_addr or "") and not is_forwarded()):
+        if kind is None or current_principal().kind == "local":
             return
-        # Of a person's own limit there will be one with accounts; a token serves many people.
-        by_token = kind == "query" and has_token()
+        sender = current_principal()
+        # A token serves many people, who have their own limit where Grafana names them.
+        by_token = kind == "query" and sender.kind == "token"
         per_minute = {
             "ingest": config.ingest_per_minute,
             "query": config.token_query_per_minute if by_token else config.query_per_minute,
         }[kind]
-        g.rate = limiter.check(kind, _name_sender(by_token=by_token), per_minute)
+        g.rate = limiter.check(
+            kind, sender.key if kind == "query" else client_address(), per_minute
+        )
         if g.rate is not None and not g.rate.allowed:
             meter.rejected(kind)
             setting = _SETTINGS["token" if by_token else kind]
@@ -64,10 +67,3 @@ def install_rate_limits(
             response.headers["RateLimit-Remaining"] = str(verdict.remaining)
             response.headers["RateLimit-Reset"] = str(verdict.reset_s)
         return response
-
-
-def _name_sender(*, by_token: bool) -> str:
-    if not by_token:
-        return client_address()
-    given = request.headers.get("Authorization", "")
-    return "token-" + hashlib.sha256(given.encode()).hexdigest()[:16]
