@@ -17,7 +17,7 @@ from pika.channel import Channel
 from pika.exceptions import ChannelClosedByBroker
 from pika.exchange_type import ExchangeType
 
-from tidegauge.broker.rabbitmq_link import RabbitLink
+from tidegauge.broker.rabbitmq_link import ANSWER_S, RabbitLink
 from tidegauge.broker.rabbitmq_topology import ENTRY_EXCHANGE, INGEST_QUEUE, NOT_FOUND
 
 _Then = Callable[[], None]
@@ -76,8 +76,13 @@ class Entrance:
             probe.add_on_close_callback(young)
             probe.exchange_declare(ENTRY_EXCHANGE, passive=True, callback=exists)
 
+        def give_up() -> None:
+            if not self.found and channel.is_open:
+                self._link.drop(f"RabbitMQ has not answered for {ANSWER_S:g} s")
+
         # The answer that there is none closes the channel it was asked on.
         channel.connection.channel(on_open_callback=ask)
+        self._link.run_later(ANSWER_S, give_up)
 
     def _watch(self, channel: Channel, opened: _Then) -> None:
         """Open the way later, unless the queue is deleted until then."""

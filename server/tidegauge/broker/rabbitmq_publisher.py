@@ -109,11 +109,11 @@ class RabbitPublisher:
     def state(self) -> LinkState:
         """Return how the connection is doing; a queue that is too new counts as an alarm."""
         state, entrance = self._link.state(), self._entrance
-        return dataclasses.replace(
-            state,
-            connected=state.connected and entrance.found,
-            blocked=state.blocked or entrance.closed,
-        )
+        if state.connected and not entrance.found:
+            return dataclasses.replace(
+                state, connected=False, error="RabbitMQ has not said yet whether its queue is safe"
+            )
+        return dataclasses.replace(state, blocked=state.blocked or entrance.closed)
 
     def depth(self) -> int:
         """Return how many messages are ready in the queue, and how many wait here for a confirm.
