@@ -308,6 +308,7 @@ def test_what_the_broker_refuses_is_sent_again_at_a_steady_pace(
     errors = [one.finish() for one in waiting]
 
     assert all(isinstance(error, NotConfirmed) for error in errors)
+    assert any("although metrics.ingest is not full" in error.message for error in errors)
     rounds = timeout_s / RETRY_REFUSED_S + 2
     assert received(rabbitmq) - before <= requests * rounds
 

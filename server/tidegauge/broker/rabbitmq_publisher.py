@@ -99,8 +99,8 @@ class RabbitPublisher:
         self._ask_to_pump()
         if not entry.settled.wait(timeout_s) and self._abandon(entry):
             raise NotConfirmed(
-                f"RabbitMQ did not confirm within {timeout_s:.3g} s: "
-                f"{describe(self.state())}; send it again",
+                f"RabbitMQ did not confirm within {timeout_s:.3g} s: {self._describe()}; "
+                "send it again",
                 retry_after_s=RETRY_AFTER_S,
             )
         if entry.error is not None:
@@ -160,6 +160,14 @@ class RabbitPublisher:
             f"{limit} wait for RabbitMQ, which is the limit ({setting}): {describe(self.state())}",
             retry_after_s=RETRY_AFTER_S,
         )
+
+    def _describe(self) -> str:
+        if self._holding_back:
+            return (
+                f"it refuses messages although {INGEST_QUEUE} is not full, as a queue without a "
+                "leader does; one that was killed when it was new stays so until it is deleted"
+            )
+        return describe(self.state())
 
     def _abandon(self, entry: _Entry) -> bool:
         """Let a request go that waited long enough; return False if it was settled just now."""
