@@ -69,6 +69,7 @@ def test_stats_count_what_came_in_and_is_stored(client, push) -> None:
     assert stats["ingestion"]["points_per_second"] > 0
     assert stats["ingestion"]["queue_depth"] == 0
     assert stats["ingestion"]["messages_dead_lettered"] == 0
+    assert stats["dead_letters"] == 0
     assert stats["queries"]["answered"] == 1
     assert stats["queries"]["running"] == 0
     assert set(stats["cache"]) == {"hits", "misses"}

@@ -61,6 +61,17 @@ def test_purging_by_id_leaves_the_others(client, bury) -> None:
     assert [one["id"] for one in client.get(URL).get_json()["data"]] == [second]
 
 
+def test_stats_count_the_dead_letters_there_are_now(client, bury) -> None:
+    bury(1)
+    second = bury(2)
+    client.post(f"{URL}/purge", json={"ids": [second]})
+
+    stats = client.get("/api/v1/admin/stats").get_json()["data"]
+
+    assert stats["dead_letters"] == 1
+    assert stats["ingestion"]["messages_dead_lettered"] == 2
+
+
 def test_purging_all_leaves_none(client, bury) -> None:
     bury(1)
     bury(2)

@@ -55,13 +55,15 @@ class RabbitBroker:
         self.letters = RabbitDeadLetters(self.config)
         self.publisher = RabbitPublisher(self.config, max_messages=max_messages, max_bytes=10**8)
         self._consumers: list[RabbitConsumer] = []
-        wait_until(
-            lambda: self.publisher.state().depth is not None, timeout_s=30, what="it connects"
-        )
+        wait_until(self._takes_messages, timeout_s=60, what="it takes messages")
         self.publish, self.depth = self.publisher.publish, self.publisher.depth
         self.count, self.find = self.letters.count, self.letters.find
         self.read_oldest = self.letters.read_oldest
         self.replay, self.purge = self.letters.replay, self.letters.purge
+
+    def _takes_messages(self) -> bool:
+        state = self.publisher.state()
+        return state.connected and state.depth is not None and not state.blocked
 
     @property
     def consumer(self) -> RabbitConsumer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from tidegauge.broker.errors import MessageRejected
+from tidegauge.broker.errors import MessageRejected, StoppedMidway
 from tidegauge.broker.inprocess import InProcessBroker
 from tidegauge.errors import Unavailable
 
@@ -110,3 +110,15 @@ def test_depth_counts_what_waits_and_what_is_taken_until_it_is_settled(broker, p
 
     broker.acknowledge(deliveries)
     assert broker.depth() == 0
+
+
+def test_a_replay_that_stops_midway_says_how_many_went(broker, publish) -> None:
+    waiting = [publish(number) for number in range(5)]
+    for delivery in take(broker):
+        broker.dead_letter(delivery, "for the test")
+    waiting += [publish(number) for number in range(10, 16)]
+
+    with pytest.raises(StoppedMidway, match="2 of 5 dead letters went, 3 did not: "):
+        broker.replay(None)
+
+    assert broker.count() == 3

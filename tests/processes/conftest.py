@@ -43,7 +43,9 @@ def up(make_up: Callable[..., Up]) -> Up:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     need_programs("rabbitmq-server", "redis-server", "nginx")
-    made = Stack(tmp_path_factory.mktemp("stack"))
+    # No test here kills RabbitMQ, so none need wait until it would find its new queue again.
+    settings = {"TIDEGAUGE_RABBITMQ_SETTLE_SECONDS": "0"}
+    made = Stack(tmp_path_factory.mktemp("stack"), settings=settings)
     try:
         made.start()
         yield made

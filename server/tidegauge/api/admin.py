@@ -31,6 +31,7 @@ def stats() -> Response:
         "uptime_seconds": round(uptime_s, 3),
         "storage": _describe_storage(held),
         "ingestion": _describe_ingestion(figures, uptime_s),
+        "dead_letters": _count_dead_letters(held),
         "queries": {
             "running": len(held.query.running.list()),
             "answered": int(figures.total("query_requests_total")),
@@ -106,6 +107,13 @@ def _describe_storage(held: Services) -> dict[str, object]:
         "metrics": totals.metrics,
         "database_bytes": totals.bytes,
     }
+
+
+def _count_dead_letters(held: Services) -> int | None:
+    try:
+        return held.queue.dead_letters.count()
+    except Unavailable:
+        return None
 
 
 def _describe_ingestion(figures: Figures, uptime_s: float) -> dict[str, object]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.broker.errors import MessageRejected, NotConfirmed, QueueFull
+from tidegauge.broker.errors import MessageRejected, NotConfirmed, QueueFull, StoppedMidway
 from tidegauge.broker.protocol import DeadLetter, Delivery, Message
-from tidegauge.errors import TidegaugeError
+from tidegauge.errors import TidegaugeError, Unavailable
 
 DEAD_LETTERS_KEPT = 100
 RETRY_AFTER_FULL_S = 1
@@ -83,7 +83,7 @@ class InProcessBroker:
             self._withdraw(entry)
             if not entry.settled.is_set():
                 raise NotConfirmed(
-                    f"samples were not committed within {timeout_s:g} s; send them again",
+                    f"samples were not committed within {timeout_s:.3g} s; send them again",
                     retry_after_s=RETRY_AFTER_UNCONFIRMED_S,
                 )
         if entry.error is not None:
@@ -201,14 +201,16 @@ class InProcessBroker:
         """Put these into the queue again, where nobody waits for them; return how many went.
 
         Raises:
-            QueueFull, NotConfirmed: those that did not go are still dead letters.
+            StoppedMidway: those that did not go are still dead letters.
         """
-        done = 0
-        for letter in self._chosen(ids):
-            self._enqueue(letter.message)
+        chosen = self._chosen(ids)
+        for done, letter in enumerate(chosen):
+            try:
+                self._enqueue(letter.message)
+            except Unavailable as exc:
+                raise StoppedMidway(done=done, wanted=len(chosen), reason=exc) from exc
             self._forget(letter)
-            done += 1
-        return done
+        return len(chosen)
 
     def purge(self, ids: Sequence[bytes] | None) -> int:
         """Throw these dead letters away (None: all); return how many went."""

@@ -85,7 +85,7 @@ class DeadLetters(Protocol):
         One is taken away only when it is safely in the queue again.
 
         Raises:
-            Unavailable: what did not go is still there.
+            Unavailable: what did not go is still there; StoppedMidway says how much that is.
         """
         ...
 
@@ -126,7 +126,7 @@ class Consumer(Protocol):
         """Return what has arrived: at least one message, or none after timeout_s.
 
         Once the first is there it waits up to linger_s, or until max_samples have gathered,
-        and then takes all that has arrived.
+        and then takes what has arrived; what would be too much at once is left for the next call.
         """
         ...
 

@@ -28,6 +28,9 @@ from tidegauge.errors import InvalidInput, Unavailable
 # A delivery's tag is the broker's, with the number of the connection above it.
 _TAG_BITS = 48
 _TAG_MASK = (1 << _TAG_BITS) - 1
+# Writing takes several times the memory of what is written, so a batch is bounded; with usual
+# messages that is more than is ever fetched ahead.
+MOST_TAKEN_BYTES = 8 * 1024 * 1024
 
 
 class RabbitConsumer:
@@ -64,7 +67,10 @@ class RabbitConsumer:
         self._link.start()
 
     def take(self, *, max_samples: int, linger_s: float, timeout_s: float) -> Sequence[Delivery]:
-        """Return all that has arrived, after lingering for more; none after timeout_s."""
+        """Return what has arrived, after lingering for more; none after timeout_s.
+
+        More than MOST_TAKEN_BYTES waits for the next call, unless it is one message alone.
+        """
         with self._arrived:
             if not self._arrived.wait_for(lambda: self._waiting or self._closed, timeout_s):
                 return []
@@ -76,10 +82,18 @@ class RabbitConsumer:
                 left_s = until_s - self._monotonic()
                 if left_s <= 0 or not self._arrived.wait(left_s):
                     break
-            taken = list(self._waiting)
-            self._waiting.clear()
-            self._waiting_samples = 0
-            return taken
+            return self._take_some()
+
+    def _take_some(self) -> list[Delivery]:
+        taken: list[Delivery] = []
+        left_bytes = MOST_TAKEN_BYTES
+        while self._waiting:
+            left_bytes -= len(self._waiting[0].message.body)
+            if taken and left_bytes < 0:
+                break
+            taken.append(self._waiting.popleft())
+            self._waiting_samples -= taken[-1].message.count
+        return taken
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Say that these are stored."""

@@ -14,6 +14,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from tidegauge.broker.errors import StoppedMidway
 from tidegauge.broker.protocol import DeadLetter, Message
 from tidegauge.broker.rabbitmq_link import make_parameters
 from tidegauge.broker.rabbitmq_messages import (
@@ -23,7 +24,7 @@ from tidegauge.broker.rabbitmq_messages import (
 )
 from tidegauge.broker.rabbitmq_topology import (
     DEAD_LETTER_QUEUE,
-    INGEST_QUEUE,
+    ENTRY_EXCHANGE,
     dead_letter_arguments,
     explain_refusal,
 )
@@ -94,12 +95,14 @@ class RabbitDeadLetters:
         """Send these again under their old ids (None: all there are now); return how many went.
 
         Raises:
-            Unavailable: what did not go is still there.
+            Unavailable: what did not go is still there; StoppedMidway says how much that is.
         """
 
         def send(channel: BlockingChannel, letter: DeadLetter) -> None:
             properties = to_properties(letter.message)
-            channel.basic_publish("", INGEST_QUEUE, letter.message.body, properties, mandatory=True)
+            channel.basic_publish(
+                ENTRY_EXCHANGE, "", letter.message.body, properties, mandatory=True
+            )
 
         return self._settle(ids, send)
 
@@ -107,7 +110,7 @@ class RabbitDeadLetters:
         """Throw these away for good (None: all there are now); return how many went.
 
         Raises:
-            Unavailable.
+            Unavailable: what did not go is still there; StoppedMidway says how much that is.
         """
         return self._settle(ids, lambda _channel, _letter: None)
 
@@ -115,13 +118,20 @@ class RabbitDeadLetters:
         self, ids: Sequence[bytes] | None, do: Callable[[BlockingChannel, DeadLetter], None]
     ) -> int:
         wanted: Collection[bytes] | None = None if ids is None else set(ids)
-        done = 0
-        with self._open() as channel:
-            for tag, letter in _walk(channel, self._declare(channel)):
-                if wanted is None or letter.message.id in wanted:
-                    do(channel, letter)
-                    channel.basic_ack(tag)
-                    done += 1
+        done = count = 0
+        try:
+            with self._open() as channel:
+                count = self._declare(channel)
+                for tag, letter in _walk(channel, count):
+                    if wanted is None or letter.message.id in wanted:
+                        do(channel, letter)
+                        channel.basic_ack(tag)
+                        done += 1
+        except Unavailable as exc:
+            if not count:
+                raise
+            most = count if wanted is None else len(wanted)
+            raise StoppedMidway(done=done, wanted=most, reason=exc) from exc
         return done
 
     def _declare(self, channel: BlockingChannel) -> int:

@@ -37,7 +37,10 @@ LONGEST_WAIT_S = 5.0
 WATCH_EVERY_S = 0.5
 # A depth that nobody could ask for so long is not known any more.
 DEPTH_VALID_S = 10.0
+# So long a question may go without an answer, although heartbeats still come.
+ANSWER_S = 10.0
 _CLOSE_S = 5.0
+_ABORT_S = 3.0
 
 
 class LinkUser(Protocol):
@@ -160,7 +163,10 @@ class RabbitLink:
         """Close the connection, on the link's thread, so that everything is made anew."""
         self._fail(reason)
         if self._connection is not None and self._connection.is_open:
-            self._connection.close(320, reason[:200])
+            connection = self._connection
+            connection.close(320, reason[:200])
+            # Who answers no question may not agree to the end either, and pika waits for that.
+            connection.ioloop.call_later(_ABORT_S, lambda: _abort(connection, reason))
 
     def close(self) -> None:
         """End the connection and the thread; may be called twice."""
@@ -269,10 +275,14 @@ class RabbitLink:
     def _watch(self, channel: Channel) -> None:
         if not channel.is_open or self._connection is None:
             return
-        # While the broker does not answer (an alarm stops it from reading) one question is enough.
+        now_s = self._monotonic()
         if self._asked_at_s is None:
-            self._asked_at_s = self._monotonic()
+            self._asked_at_s = now_s
             channel.queue_declare(INGEST_QUEUE, passive=True, callback=self._on_depth)
+        elif now_s - self._asked_at_s > ANSWER_S and not self._state.blocked:
+            # An alarm stops the broker from reading; anything else is a fault of this connection.
+            self.drop(f"RabbitMQ has not answered for {ANSWER_S:g} s")
+            return
         self._connection.ioloop.call_later(WATCH_EVERY_S, lambda: self._watch(channel))
 
     def _on_depth(self, frame: Any) -> None:
@@ -309,8 +319,18 @@ class RabbitLink:
     def _on_unblocked(self, _connection: SelectConnection, _frame: Any) -> None:
         state = self._state
         self._state = LinkState(state.connected, "", state.error, state.depth)
+        if self._asked_at_s is not None:
+            # Only now is the question read.
+            self._asked_at_s = self._monotonic()
         self._log.info("RabbitMQ takes messages again", link=self._name)
         self._user.on_unblocked()
+
+
+def _abort(connection: SelectConnection, reason: str) -> None:
+    """End a connection without the broker's consent."""
+    if not connection.is_closed:
+        # pika has no public way; its own watch over heartbeats ends connections by this one.
+        connection._terminate_stream(AMQPError(reason))
 
 
 def describe(state: LinkState) -> str:

@@ -7,6 +7,7 @@ under its old id, as long as its request waits for it.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import deque
@@ -19,9 +20,10 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.broker.errors import NotConfirmed, QueueFull
 from tidegauge.broker.protocol import Message
+from tidegauge.broker.rabbitmq_entrance import Entrance, close_if_nowhere
 from tidegauge.broker.rabbitmq_link import LinkState, RabbitLink, describe
 from tidegauge.broker.rabbitmq_messages import to_properties
-from tidegauge.broker.rabbitmq_topology import INGEST_QUEUE
+from tidegauge.broker.rabbitmq_topology import ENTRY_EXCHANGE, INGEST_QUEUE
 from tidegauge.config import BrokerConfig
 from tidegauge.errors import TidegaugeError, Unavailable
 
@@ -78,6 +80,11 @@ class RabbitPublisher:
             log=log or structlog.get_logger(),
             monotonic=monotonic,
         )
+        self._entrance = Entrance(
+            self._link,
+            # Classic queues are found again, killed at whatever moment.
+            settle_s=config.settle_s if config.queue_type == "quorum" else 0,
+        )
         self._link.start()
 
     def publish(self, message: Message, *, timeout_s: float) -> None:
@@ -85,22 +92,28 @@ class RabbitPublisher:
 
         Raises:
             QueueFull: the buffer here, or the queue there, holds as much as it may.
-            NotConfirmed: RabbitMQ is away or at an alarm, or did not confirm in time.
+            NotConfirmed: RabbitMQ is away, or did not confirm in time.
+            Unavailable: RabbitMQ is at an alarm, or its queue is too new to be safe.
         """
         entry = self._enqueue(message)
         self._ask_to_pump()
         if not entry.settled.wait(timeout_s) and self._abandon(entry):
             raise NotConfirmed(
-                f"RabbitMQ did not confirm within {timeout_s:g} s: "
-                f"{describe(self._link.state())}; send it again",
+                f"RabbitMQ did not confirm within {timeout_s:.3g} s: {self._describe()}; "
+                "send it again",
                 retry_after_s=RETRY_AFTER_S,
             )
         if entry.error is not None:
             raise entry.error
 
     def state(self) -> LinkState:
-        """Return how the connection is doing."""
-        return self._link.state()
+        """Return how the connection is doing; a queue that is too new counts as an alarm."""
+        state, entrance = self._link.state(), self._entrance
+        if state.connected and not entrance.found:
+            return dataclasses.replace(
+                state, connected=False, error="RabbitMQ has not said yet whether its queue is safe"
+            )
+        return dataclasses.replace(state, blocked=state.blocked or entrance.closed)
 
     def depth(self) -> int:
         """Return how many messages are ready in the queue, and how many wait here for a confirm.
@@ -126,10 +139,10 @@ class RabbitPublisher:
                 self._settle(entry, NotConfirmed("the connection to RabbitMQ is closing"))
 
     def _enqueue(self, message: Message) -> _Entry:
-        blocked = self._link.state().blocked
+        blocked = self.state().blocked
         if blocked:
             # An alarm lasts until somebody makes room: nobody is kept waiting for that.
-            raise Unavailable(f"RabbitMQ takes no messages: {blocked}", retry_after_s=RETRY_AFTER_S)
+            raise _blocked(blocked)
         with self._lock:
             if self._closed:
                 raise NotConfirmed("the connection to RabbitMQ is closing")
@@ -144,10 +157,17 @@ class RabbitPublisher:
 
     def _full(self, limit: str, setting: str) -> QueueFull:
         return QueueFull(
-            f"{limit} wait for RabbitMQ, which is the limit ({setting}): "
-            f"{describe(self._link.state())}",
+            f"{limit} wait for RabbitMQ, which is the limit ({setting}): {describe(self.state())}",
             retry_after_s=RETRY_AFTER_S,
         )
+
+    def _describe(self) -> str:
+        if self._holding_back:
+            return (
+                f"it refuses messages although {INGEST_QUEUE} is not full, as a queue without a "
+                "leader does; one that was killed when it was new stays so until it is deleted"
+            )
+        return describe(self.state())
 
     def _abandon(self, entry: _Entry) -> bool:
         """Let a request go that waited long enough; return False if it was settled just now."""
@@ -173,15 +193,29 @@ class RabbitPublisher:
     # From here on everything runs on the link's thread.
 
     def on_ready(self, channel: Channel) -> None:
-        """Send what waits."""
+        """Send what waits, once the way into the queue is open."""
         channel.add_on_return_callback(self._on_returned)
         channel.confirm_delivery(self._on_confirm)
+        self._entrance.find(
+            channel, on_open=lambda: self._on_open(channel), on_closed=self._on_too_new
+        )
+
+    def _on_open(self, channel: Channel) -> None:
         with self._lock:
             self._channel, self._last_tag, self._holding_back = channel, 0, False
         self._pump()
 
+    def _on_too_new(self) -> None:
+        with self._lock:
+            entries = list(self._waiting)
+            self._waiting.clear()
+            self._bytes -= sum(len(entry.message.body) for entry in entries)
+        for entry in entries:
+            self._settle(entry, _blocked(self._entrance.closed))
+
     def on_lost(self) -> None:
         """Put what was not confirmed back in front of what waits."""
+        self._entrance.forget()
         with self._lock:
             self._channel, self._pump_asked = None, False
             sent, self._sent = list(self._sent.values()), {}
@@ -204,7 +238,7 @@ class RabbitPublisher:
                 self._last_tag += 1
                 self._sent[self._last_tag] = entry
             channel.basic_publish(
-                "", INGEST_QUEUE, entry.message.body, to_properties(entry.message), mandatory=True
+                ENTRY_EXCHANGE, "", entry.message.body, to_properties(entry.message), mandatory=True
             )
 
     def _on_confirm(self, frame: Any) -> None:
@@ -257,18 +291,23 @@ class RabbitPublisher:
             retry_after_s=RETRY_AFTER_FULL_S,
         )
 
-    def _on_returned(self, _channel: Channel, _method: Any, properties: Any, _body: bytes) -> None:
-        # The queue has been deleted under us. The confirmation of this message still follows.
+    def _on_returned(self, channel: Channel, _method: Any, properties: Any, _body: bytes) -> None:
+        # The way into the queue leads nowhere. The confirmation of this message still follows.
         with self._lock:
             for entry in self._sent.values():
                 if entry.message.id.hex() == properties.message_id:
                     entry.error = NotConfirmed(
-                        f"the queue {INGEST_QUEUE} is gone and is made again; send it again",
+                        f"the exchange {ENTRY_EXCHANGE} leads nowhere; send it again",
                         retry_after_s=RETRY_AFTER_FULL_S,
                     )
-        self._link.run_soon(lambda: self._link.drop(f"the queue {INGEST_QUEUE} is gone"))
+        close_if_nowhere(channel)
+        self._link.run_soon(lambda: self._link.drop(f"the exchange {ENTRY_EXCHANGE} leads nowhere"))
 
     @staticmethod
     def _settle(entry: _Entry, error: TidegaugeError | None) -> None:
         entry.error = error
         entry.settled.set()
+
+
+def _blocked(reason: str) -> Unavailable:
+    return Unavailable(f"RabbitMQ takes no messages: {reason}", retry_after_s=RETRY_AFTER_S)

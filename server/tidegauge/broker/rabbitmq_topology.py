@@ -1,4 +1,4 @@
-"""What there is in RabbitMQ: the queue, the dead letters, and the exchange between them.
+"""What there is in RabbitMQ: the queue, the dead letters, and the exchanges around them.
 
 Source: RabbitMQ's guides on quorum queues, queue length limits, TTL and dead lettering.
 """
@@ -13,6 +13,9 @@ from tidegauge.config import BrokerConfig
 INGEST_QUEUE = "metrics.ingest"
 DEAD_LETTER_QUEUE = "metrics.dlq"
 DEAD_LETTER_EXCHANGE = "metrics.dlx"
+# Leads to the queue once that is old enough to be safe; see `rabbitmq_entrance`.
+ENTRY_EXCHANGE = "metrics.entry"
+NOT_FOUND = 404
 
 # A message that kills a worker as often ends among the dead letters. Restarts of workers and of
 # the broker count too, so it must be far more than these can be in a row.
@@ -55,6 +58,11 @@ def dead_letter_arguments(config: BrokerConfig) -> dict[str, Any]:
 
 def explain_refusal(reason: str) -> str:
     """Return what to tell people when the broker refuses something, with the remedy if known."""
+    if f"no exchange '{ENTRY_EXCHANGE}'" in reason:
+        return (
+            f"the queue {INGEST_QUEUE} has just been made; an API server or worker opens the way "
+            "into it when it is TIDEGAUGE_RABBITMQ_SETTLE_SECONDS old"
+        )
     found = _OTHER_PROPERTIES.search(reason)
     if found is None:
         return reason

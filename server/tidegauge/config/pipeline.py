@@ -31,6 +31,14 @@ class BrokerConfig:
         low=1,
         high=100_000_000,
     )
+    message_bytes: int = setting(
+        "TIDEGAUGE_RABBITMQ_MESSAGE_BYTES",
+        512 * 1024,
+        "Largest message in RabbitMQ; a request that needs more goes in several. A worker holds "
+        "TIDEGAUGE_RABBITMQ_PREFETCH of these.",
+        low=16 * 1024,
+        high=16 * 1024 * 1024,
+    )
     message_ttl_s: int = setting(
         "TIDEGAUGE_RABBITMQ_MESSAGE_TTL_SECONDS",
         3600,
@@ -58,6 +66,14 @@ class BrokerConfig:
         "How long a request waits for RabbitMQ's confirmation, reconnection included, before 503.",
         low=1,
         high=300,
+    )
+    settle_s: int = setting(
+        "TIDEGAUGE_RABBITMQ_SETTLE_SECONDS",
+        10,
+        "Age at which a new quorum queue in RabbitMQ takes messages; until then the API answers "
+        "503. A RabbitMQ that is killed may not find a younger one again.",
+        low=0,
+        high=600,
     )
     connect_timeout_s: int = setting(
         "TIDEGAUGE_RABBITMQ_CONNECT_TIMEOUT_SECONDS",

@@ -6,7 +6,7 @@ On the way in, in this order:
 - `registry`: series known by that form, so that known labels are never decoded.
 - `label_rules`: what a label set may be.
 - `admission` and `cardinality`: unknown series are looked up, and admitted within limits.
-- `codec`: the batch as bytes of a message.
+- `codec`: the batch as bytes of a message; `split`: a large one in parts.
 - `service`: the IngestService, which does all this and waits until the samples are durable.
 - `writer`: the BatchWriter, which moves messages into storage, all or nothing; `batch_log` names
   messages in its log lines and spans.

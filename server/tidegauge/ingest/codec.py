@@ -20,6 +20,7 @@ SAMPLE_BYTES = 24
 
 _MAGIC = b"TGB1"
 _HEADER = struct.Struct("<4sII4x")
+HEADER_BYTES = _HEADER.size
 
 _Tail = tuple[tuple[Labels, ...], tuple[tuple[str, str, str, str], ...]]
 _tail_decoder = msgspec.msgpack.Decoder(_Tail)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from tidegauge.ingest.outcomes import (
 from tidegauge.ingest.registry import SeriesRegistry
 from tidegauge.ingest.remote_write.columns import WireColumns
 from tidegauge.ingest.remote_write.decode import decode_request
+from tidegauge.ingest.split import split_batch
 from tidegauge.model.batch import MetricMetadata, SampleBatch
 from tidegauge.model.labels import Labels
 from tidegauge.observability.tracing import current_traceparent, span
@@ -62,8 +63,9 @@ class IngestService:
         config: limits.
         confirm_timeout_s: how long to wait until a batch is durable; by default as the settings
             say of the queue inside the process.
+        max_message_bytes: a larger batch goes in several messages; None: in one, whatever its size.
         meter: is told what happened.
-        monotonic: seconds; the clock of cached counts.
+        monotonic: seconds; the clock of cached counts and of waiting.
         random_bytes: returns so many random bytes, for message ids.
     """
 
@@ -74,6 +76,7 @@ class IngestService:
         catalogue: Catalogue,
         config: IngestConfig,
         confirm_timeout_s: float | None = None,
+        max_message_bytes: int | None = None,
         meter: IngestMeter | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         random_bytes: Callable[[int], bytes] = os.urandom,
@@ -81,7 +84,8 @@ class IngestService:
         self._publisher, self._config = publisher, config
         self._confirm_timeout_s = confirm_timeout_s or config.confirm_timeout_s
         self._meter = meter or SilentMeter()
-        self._random_bytes = random_bytes
+        self._max_message_bytes = max_message_bytes
+        self._monotonic, self._random_bytes = monotonic, random_bytes
         self._registry = SeriesRegistry(max_series=config.registry_series)
         limits = CardinalityLimits(
             config.series_per_metric_json, config.series_per_metric_prometheus, config.series_total
@@ -232,15 +236,24 @@ class IngestService:
         if not batch.count and not batch.metadata:
             return
         with span("queue.publish", samples=batch.count, request_id=request_id):
-            message = Message(
-                id=make_message_id(now_ms, self._random_bytes(_ID_RANDOM_BYTES)),
-                codec=CODEC_VERSION,
-                count=batch.count,
-                request_id=request_id,
-                body=encode_batch(batch),
-                trace=current_traceparent(),
-            )
-            self._publisher.publish(message, timeout_s=timeout_s or self._confirm_timeout_s)
+            # Of a request whose last part fails the first ones stay: sent again, they count once.
+            deadline_s = self._monotonic() + (timeout_s or self._confirm_timeout_s)
+            for part in self._split(batch):
+                message = Message(
+                    id=make_message_id(now_ms, self._random_bytes(_ID_RANDOM_BYTES)),
+                    codec=CODEC_VERSION,
+                    count=part.count,
+                    request_id=request_id,
+                    body=encode_batch(part),
+                    trace=current_traceparent(),
+                )
+                left_s = max(0.0, deadline_s - self._monotonic())
+                self._publisher.publish(message, timeout_s=left_s)
+
+    def _split(self, batch: SampleBatch) -> Iterable[SampleBatch]:
+        if self._max_message_bytes is None:
+            return [batch]
+        return split_batch(batch, max_bytes=self._max_message_bytes)
 
     def _count(self, protocol: str, accepted: int, rejections: Sequence[Rejection]) -> None:
         self._meter.points_accepted(protocol, accepted)

@@ -257,6 +257,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             catalogue=storage.catalogue,
             config=config.ingest,
             confirm_timeout_s=queue.confirm_timeout_s,
+            max_message_bytes=queue.max_message_bytes,
             meter=meters.ingest,
             monotonic=tools.monotonic,
         ),

@@ -85,7 +85,8 @@ class QueueParts:
         depth: how many messages are not settled; raises Unavailable when nobody can say.
         check: its health.
         close: lets go of it.
-        confirm_timeout_s: how long a request waits until its message is durable.
+        confirm_timeout_s: how long a request waits until its messages are durable.
+        max_message_bytes: a larger batch goes in several messages; None: in one.
         drained: the consumer that this process must empty before it ends; None where others do.
     """
 
@@ -96,6 +97,7 @@ class QueueParts:
     check: Check
     close: Callable[[], None]
     confirm_timeout_s: float
+    max_message_bytes: int | None = None
     drained: Consumer | None = None
 
 

@@ -91,6 +91,7 @@ def _open_rabbitmq(config: Config, tools: Tools) -> QueueParts:
         check=rabbitmq_check(publisher.state, limit=config.broker.queue_messages),
         close=publisher.close,
         confirm_timeout_s=config.broker.confirm_timeout_s,
+        max_message_bytes=config.broker.message_bytes,
     )
 
 

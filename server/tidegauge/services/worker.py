@@ -198,6 +198,7 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
             catalogue=storage.catalogue,
             config=config.ingest,
             confirm_timeout_s=own_queue.confirm_timeout_s,
+            max_message_bytes=own_queue.max_message_bytes,
             monotonic=tools.monotonic,
         ),
         own_queue=own_queue,

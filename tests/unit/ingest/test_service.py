@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+from tidegauge.broker.protocol import Message
 from tidegauge.config import IngestConfig
 from tidegauge.errors import InvalidInput, PayloadTooLarge, Unavailable
 from tidegauge.ingest.errors import UnsupportedMedia
@@ -313,6 +314,50 @@ def test_what_is_not_confirmed_in_time_is_unavailable(broker, storage) -> None:
 
     with pytest.raises(Unavailable):
         push_json(service, points(1))
+
+
+class Kept:
+    """A Publisher that keeps what it is given, takes a second for each, and fails at the end."""
+
+    def __init__(self, *, fails_at: int = 999) -> None:
+        self.messages: list[Message] = []
+        self.timeouts_s: list[float] = []
+        self._fails_at = fails_at
+
+    def now_s(self) -> float:
+        return float(len(self.messages))
+
+    def publish(self, message: Message, *, timeout_s: float) -> None:
+        if len(self.messages) == self._fails_at:
+            raise Unavailable("the queue is away")
+        self.messages.append(message)
+        self.timeouts_s.append(timeout_s)
+
+
+def make_split_service(kept: Kept, storage) -> IngestService:
+    return IngestService(
+        publisher=kept,
+        catalogue=storage,
+        config=IngestConfig(confirm_timeout_s=20),
+        max_message_bytes=16_384,
+        monotonic=kept.now_s,
+    )
+
+
+def test_a_large_request_is_several_messages_that_share_its_time(storage) -> None:
+    kept = Kept()
+
+    outcome = push_json(make_split_service(kept, storage), points(1) * 2000)
+
+    assert outcome.accepted == sum(one.count for one in kept.messages) == 2000
+    assert max(len(one.body) for one in kept.messages) <= 16_384
+    assert len({one.id for one in kept.messages}) == len(kept.messages) == 3
+    assert kept.timeouts_s == [20, 19, 18]
+
+
+def test_a_request_of_which_one_message_fails_is_unavailable(storage) -> None:
+    with pytest.raises(Unavailable, match="the queue is away"):
+        push_json(make_split_service(Kept(fails_at=2), storage), points(1) * 2000)
 
 
 def test_message_ids_have_16_bytes_and_follow_time() -> None:
