@@ -97,12 +97,20 @@ class Deadline:
         timeout_s: how long it may take from now on.
         monotonic: the monotonic clock, seconds; the same that storage uses.
         named_by: what set the time, for the message.
+        by_client: whether the client itself set it, shorter than the settings do.
     Attributes:
         cancellation: ends the query before its time, from another thread.
     """
 
-    def __init__(self, *, timeout_s: float, monotonic: Callable[[], float], named_by: str) -> None:
-        self._monotonic = monotonic
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        monotonic: Callable[[], float],
+        named_by: str,
+        by_client: bool = False,
+    ) -> None:
+        self._monotonic, self.by_client = monotonic, by_client
         self._timeout_s, self._named_by = timeout_s, named_by
         self.at_s = monotonic() + timeout_s
         self.cancellation = Cancellation()
@@ -302,9 +310,9 @@ class BudgetedReader:
         self._running.take(-self._samples_read)
         self._samples_read = 0
 
-    def _crowded(self, free: int) -> Unavailable:
+    def _crowded(self, free: int) -> TooBusy:
         most = self._running.most
-        return Unavailable(
+        return TooBusy(
             f"the queries that run hold {most - free} of the {most} samples that may be in memory "
             f"at once, and this one needs more than are left; {RUNNING_SETTING} allows more",
             retry_after_s=RETRY_AFTER_S,

@@ -21,11 +21,11 @@ from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
 from tidegauge.promql.engine import Engine, EngineOptions
-from tidegauge.query.admission import Admission
+from tidegauge.query.admission import Admission, is_query_failure
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
-from tidegauge.query.service import QueryService, is_query_failure
+from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
 from tidegauge.services.guards import Guard, answers, make_breaker
@@ -228,7 +228,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     watch = WriteWatch()
     samples = WatchedSamples(storage.engine, watch)
     parser = QueryParser(max_depth=config.query.max_depth)
-    admission = _make_admission(config, tools, meters)
+    admission = _make_admission(config, tools, meters, asking)
     return Services(
         config=config,
         tools=tools,
@@ -242,7 +242,6 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             meters=meters,
             monotonic=tools.monotonic,
             cache=make_result_cache(config, tools, meters, cache, watch, admission),
-            breaker=asking,
         ),
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
@@ -277,7 +276,9 @@ def _make_engine(config: Config) -> Engine:
     )
 
 
-def _make_admission(config: Config, tools: Tools, meters: Meters) -> Admission:
+def _make_admission(
+    config: Config, tools: Tools, meters: Meters, breaker: CircuitBreaker
+) -> Admission:
     return Admission(
         config=config.query,
         meters=meters,
@@ -285,6 +286,7 @@ def _make_admission(config: Config, tools: Tools, meters: Meters) -> Admission:
         slow_ms=config.log.slow_query_ms,
         monotonic=tools.monotonic,
         max_waiting=_count_waiting(config),
+        breaker=breaker,
     )
 
 
