@@ -1,7 +1,7 @@
 """The settings: one frozen tree, read once from the environment, all faults reported together.
 
 - `declare`: how one setting is declared, with its variable, default, bounds and help text.
-- `product`: what the product does; `pipeline`: the parts around it.
+- `product`: what the product does; `pipeline`: the parts around it; `access`: who is let in.
 - `loading`: the tree, and how an environment becomes one.
 
 `cli.settings_page` makes the reference page in `docs/` from the same declarations. Nothing else
@@ -10,6 +10,7 @@ reads the environment. Every room enters, by this package's own names.
 
 from __future__ import annotations
 
+from tidegauge.config.access import AccessConfig, parse_networks, parse_token
 from tidegauge.config.loading import (
     SECTIONS,
     Config,
@@ -19,7 +20,6 @@ from tidegauge.config.loading import (
     show_settings,
 )
 from tidegauge.config.pipeline import (
-    AccessConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,
@@ -53,5 +53,7 @@ __all__ = [
     "leaves",
     "load_config",
     "mask_secret",
+    "parse_networks",
+    "parse_token",
     "show_settings",
 ]

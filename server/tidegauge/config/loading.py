@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from tidegauge.config.access import AccessConfig
 from tidegauge.config.pipeline import (
-    AccessConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,
@@ -160,4 +160,10 @@ def _parse(leaf: dataclasses.Field[Any], text: str, faults: list[str]) -> Any:
     choices = leaf.metadata["choices"]
     if choices and text not in choices:
         faults.append(f"{name}={text!r}: must be one of {', '.join(choices)}")
+    check = leaf.metadata["check"]
+    if check is not None:
+        try:
+            check(text)
+        except ValueError as exc:
+            faults.append(f"{name}: {exc}")
     return text

@@ -218,26 +218,6 @@ class BreakerConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessConfig:
-    """Who is let in, until there are accounts."""
-
-    token: str = setting(
-        "TIDEGAUGE_ACCESS_TOKEN",
-        "",
-        "A secret of at least 16 characters; who sends it (`Authorization: Bearer`, or as the "
-        "password of basic authentication) may do everything. Empty: programs on the same machine "
-        "only.",
-        secret=True,
-    )
-    trusted_proxies: str = setting(
-        "TIDEGAUGE_TRUSTED_PROXIES",
-        "",
-        "Networks (`10.0.0.0/8,::1/128`) of reverse proxies whose X-Forwarded-For names the "
-        "sender.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class TraceConfig:
     """Spans and figures about Tidegauge itself."""
 

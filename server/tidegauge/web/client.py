@@ -9,14 +9,10 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, request
 
-from tidegauge.config import AccessConfig
-from tidegauge.errors import ConfigError
-
-SHORTEST_TOKEN_CHARS = 16
+from tidegauge.config import AccessConfig, parse_networks, parse_token
 
 _EXTENSION = "tidegauge-clients"
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +25,12 @@ class Clients:
     """
 
     token: str
-    proxies: tuple[_Network, ...]
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
     @classmethod
     def from_config(cls, config: AccessConfig) -> Clients:
-        """Return what the settings want.
-
-        Raises:
-            ConfigError: the token is too short, or a network is none.
-        """
-        token = config.token.strip()
-        if config.token and len(token) < SHORTEST_TOKEN_CHARS:
-            raise ConfigError(
-                f"TIDEGAUGE_ACCESS_TOKEN has {len(token)} characters, at least "
-                f"{SHORTEST_TOKEN_CHARS} are wanted"
-            )
-        texts = [text.strip() for text in config.trusted_proxies.split(",") if text.strip()]
-        try:
-            return cls(token, tuple(ipaddress.ip_network(text) for text in texts))
-        except ValueError as exc:
-            raise ConfigError(f"TIDEGAUGE_TRUSTED_PROXIES: {exc}") from exc
+        """Return what the settings want; `load_config` has checked them."""
+        return cls(parse_token(config.token), parse_networks(config.trusted_proxies))
 
     def trusts(self, address: str) -> bool:
         """Return whether an address is that of one of our proxies."""
