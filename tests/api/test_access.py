@@ -188,6 +188,12 @@ def test_other_spellings_of_a_path_are_404_and_never_a_redirect(app: Flask, path
     assert "Location" not in response.headers
 
 
+def test_without_an_access_token_any_credential_is_wrong(app: Flask) -> None:
+    response = app.test_client().get(QUERY, headers={"Authorization": "Bearer guess"})
+
+    assert response.status_code == 401
+
+
 class TestToken:
     """The access token lets in whoever has it, from anywhere; a proxy speaks for others."""
 
@@ -221,6 +227,18 @@ class TestToken:
     )
     def test_anything_else_does_not(self, client, given: str) -> None:
         assert self.ask(client, {"Authorization": given}).status_code == 401
+
+    @pytest.mark.parametrize("given", ["Bearer wrong", "Bearer", "Basic !!", "Digest x", "wrong"])
+    def test_a_wrong_one_is_refused_on_this_machine_too(self, client, given: str) -> None:
+        response = self.ask(client, {"Authorization": given}, "127.0.0.1")
+
+        assert response.status_code == 401
+        assert "TIDEGAUGE_ACCESS_TOKEN" in response.get_json()["error"]
+
+    def test_probes_need_none_and_take_any(self, client) -> None:
+        answer = client.get("/health/live", headers={"Authorization": "Bearer wrong"})
+
+        assert answer.status_code == 200
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
     def test_what_a_proxy_on_this_machine_forwards_needs_it(self, client, header: str) -> None:

@@ -79,6 +79,8 @@ class AccessPolicy(Protocol):
 class LoopbackPolicy:
     """Who has the access token, and programs on this machine, may do everything.
 
+    A wrong credential is refused from anywhere, also where none would have been needed.
+
     What a proxy forwards comes from somebody else, even if the proxy is on this machine.
     A browser on this machine speaks for whatever page it shows. So the Host header must name
     this machine (a page that rebinds its own name to 127.0.0.1 sends its own name), and an
@@ -89,6 +91,11 @@ class LoopbackPolicy:
         """Let the current request pass, or say why not."""
         if permission in OPEN_TO_ALL or has_token():
             return
+        # Who gives a password means it; to be let in with a wrong one hides the mistake.
+        if request.headers.get("Authorization"):
+            raise Unauthenticated(
+                "the Authorization header does not hold the access token (TIDEGAUGE_ACCESS_TOKEN)"
+            )
         if is_forwarded():
             raise Unauthenticated(
                 "a request that a proxy forwards needs the access token (TIDEGAUGE_ACCESS_TOKEN)"
