@@ -38,6 +38,21 @@ class Database:
             raise self.fault
 
 
+@dataclasses.dataclass
+class Clock:
+    """The application's time, Unix ms; it stands still unless a test moves it."""
+
+    now_ms: int = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture
 def config() -> Config:
     """The settings; a module's tests may override this fixture."""
@@ -61,13 +76,15 @@ def database() -> Database:
 
 
 @pytest.fixture
-def idle_services(config: Config, database: Database, log_stream: io.BytesIO) -> Services:
+def idle_services(
+    config: Config, database: Database, log_stream: io.BytesIO, clock: Clock
+) -> Services:
     """The services at a time that stands still, not started."""
     numbers = itertools.count(1)
     log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: NOW_MS)
     tools = Tools(
         log=log,
-        clock_ms=lambda: NOW_MS,
+        clock_ms=clock,
         monotonic=time.monotonic,
         new_id=lambda: f"id-{next(numbers)}",
     )

@@ -47,6 +47,8 @@ def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
     notes = answer.result.annotations
     return {
         "resolution": "raw",
+        "start": answer.start_ms,
+        "end": answer.end_ms,
         "step": answer.step_ms / 1000,
         "series": series,
         "points": points,

@@ -68,6 +68,7 @@ class Answer:
 
     Args:
         result: the value over its grid; not to be changed, since others may share it.
+        start_ms, end_ms: the range that was asked for.
         step_ms: 0 for an instant query.
         series_read: series that its selectors matched.
         took_ms: waiting for its turn included.
@@ -76,6 +77,8 @@ class Answer:
     """
 
     result: Result
+    start_ms: int
+    end_ms: int
     step_ms: int
     series_read: int
     took_ms: float
@@ -218,7 +221,14 @@ class QueryService:
         took_ms = (self._monotonic() - before_s) * 1000
         evaluation = found.evaluation
         return Answer(
-            evaluation.result, grid.step_ms, evaluation.series_read, took_ms, use, found.bodies
+            evaluation.result,
+            grid.start_ms,
+            grid.end_ms,
+            grid.step_ms,
+            evaluation.series_read,
+            took_ms,
+            use,
+            found.bodies,
         )
 
     def _make_question(self, kind: str, text: str, grid: _Grid, options: QueryOptions) -> Question:
