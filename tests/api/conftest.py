@@ -75,11 +75,10 @@ def database() -> Database:
     return Database(MemoryStorage(clock_ms=lambda: NOW_MS))
 
 
-@pytest.fixture
-def idle_services(
-    config: Config, database: Database, log_stream: io.BytesIO, clock: Clock
+def assemble_over(
+    database: Database, config: Config, log_stream: io.BytesIO, clock: Clock
 ) -> Services:
-    """The services at a time that stands still, not started."""
+    """Return the services of one API process, not started."""
     numbers = itertools.count(1)
     log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: NOW_MS)
     tools = Tools(
@@ -90,6 +89,14 @@ def idle_services(
     )
     parts = StorageParts(engine=database.storage, catalogue=database.storage, ping=database.ping)
     return assemble(config, storage=parts, tools=tools, meters=Meters())
+
+
+@pytest.fixture
+def idle_services(
+    config: Config, database: Database, log_stream: io.BytesIO, clock: Clock
+) -> Services:
+    """The services at a time that stands still, not started."""
+    return assemble_over(database, config, log_stream, clock)
 
 
 @pytest.fixture

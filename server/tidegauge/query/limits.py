@@ -22,7 +22,7 @@ SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
 SERIES_SETTING = "TIDEGAUGE_QUERY_MAX_SERIES"
 RUNNING_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES_RUNNING"
 RETRY_AFTER_S = 1
-# So often a query that waits for its place looks whether somebody has ended it.
+# So often a query that waits for something looks whether somebody has ended it.
 LOOK_EVERY_S = 0.2
 
 
@@ -130,13 +130,15 @@ class Deadline:
         if self._monotonic() >= self.at_s:
             raise self.exceeded("was evaluated")
 
-    def acquire(self, place: threading.Semaphore) -> bool:
-        """Take a place as soon as it is free; return whether that was in time.
+    def wait(self, attempt: Callable[[float], bool]) -> bool:
+        """Wait for something; return whether it came in time.
 
+        Args:
+            attempt: waits so many seconds at most, and returns whether it came.
         Raises:
             Cancelled: somebody ended the query while it waited.
         """
-        while not place.acquire(timeout=min(LOOK_EVERY_S, self.remaining_s())):
+        while not attempt(min(LOOK_EVERY_S, self.remaining_s())):
             self.cancellation.check()
             if self.remaining_s() <= 0:
                 return False
@@ -203,7 +205,7 @@ class QuerySlots:
 
     def _wait(self, deadline: Deadline) -> None:
         with self.wait_place():
-            if not deadline.acquire(self._free):
+            if not deadline.wait(lambda within_s: self._free.acquire(timeout=within_s)):
                 raise deadline.exceeded(
                     f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
                 )

@@ -29,7 +29,6 @@ from tidegauge.query.limits import (
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.result_cache import Bodies, Found, Question, ResultCache
 from tidegauge.query.result_codec import Evaluation
-from tidegauge.query.running import RunningQueries
 from tidegauge.query.times import choose_step_ms
 from tidegauge.storage.protocol import SampleEngine
 
@@ -123,11 +122,6 @@ class QueryService:
         self._admission, self._config, self._meters = admission, config, meters
         self._monotonic, self._cache = monotonic, cache
         self._running = RunningSamples(config)
-
-    @property
-    def running(self) -> RunningQueries:
-        """The queries and listings that run or wait in this process."""
-        return self._admission.running
 
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS

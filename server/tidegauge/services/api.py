@@ -22,6 +22,7 @@ from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
 from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.query.admission import Admission, is_query_failure
+from tidegauge.query.all_running import EXCHANGE_EVERY_S, AllQueries
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
@@ -62,6 +63,7 @@ class Services:
     meters: Meters
     query: QueryService
     listings: Listings
+    queries: AllQueries
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -80,6 +82,8 @@ class Services:
         if self.writer is not None:
             self._threads["writer"] = self._keep_alive("writer", self._write)
         self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        if self.config.cache.url:
+            self._threads["queries"] = self._keep_alive("queries", self._exchange_queries)
         if self.config.trace.own_metrics_s:
             self._own_metrics = keep_own_metrics(
                 self.config,
@@ -178,6 +182,10 @@ class Services:
         if self.writer is not None:
             self.writer.run(stop)
 
+    def _exchange_queries(self, stop: threading.Event) -> None:
+        while not stop.wait(EXCHANGE_EVERY_S):
+            self.queries.exchange()
+
     def _sample(self, stop: threading.Event) -> None:
         while not stop.wait(SAMPLE_EVERY_S):
             self.sample_meters()
@@ -246,6 +254,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
+        queries=AllQueries(admission.running, board=cache if config.cache.url else None),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,
