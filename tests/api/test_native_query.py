@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+
+import orjson
 import pytest
 
 NOW_MS = 1_700_000_000_000
@@ -165,6 +168,27 @@ def test_strings_that_are_no_utf8_have_replacement_characters(client, form: str)
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert all("\ufffd" in answer.get_data(as_text=True) for answer in answers)
+
+
+@pytest.mark.parametrize("format", ["points", "series"])
+def test_compressed_answers_are_the_plain_ones_whether_kept_or_not(
+    client, push, format: str
+) -> None:
+    for host in "abcdefgh":
+        push("cpu", 1.5, {"host": host}, NOW_MS - 60_000)
+    body = {"query": "cpu", "start": NOW_MS - 60_000, "end": NOW_MS, "step": 1, "format": format}
+    plain = ask(client, **body).get_json()
+
+    for cache in (True, True, False):
+        packed = client.post(
+            "/api/v1/query", json={**body, "cache": cache}, headers={"Accept-Encoding": "gzip"}
+        )
+
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert packed.headers["Vary"] == "Accept-Encoding"
+        answer = orjson.loads(gzip.decompress(packed.data))
+        assert answer["data"] == plain["data"]
+        assert answer["meta"]["cache"] == ("hit" if cache else "off")
 
 
 class TestRelativeTimes:

@@ -19,6 +19,7 @@ from tidegauge.query.times import (
 )
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
+from tidegauge.web.compression import two_part_response
 from tidegauge.web.context import services
 from tidegauge.web.params import InvalidParameter
 
@@ -61,7 +62,11 @@ def query() -> Response:
         options=QueryOptions(cached=body.cache),
     )
     rendered = render_answer(answer, as_series=body.format == "series")
-    return Response(rendered, mimetype="application/json")
+    return two_part_response(
+        rendered.data,
+        rendered.end,
+        keep=lambda pack: answer.bodies.get(f"{rendered.form}:gzip", pack),
+    )
 
 
 def _read_range_ms(body: QueryBody, step_ms: int | None, now_ms: int) -> tuple[int, int]:
