@@ -15,8 +15,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
-from tidegauge.auth.permissions import ALL_PERMISSIONS
-from tidegauge.auth.principal import LOCAL
 from tidegauge.config import Config, TraceConfig
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.logs import make_logger
@@ -25,6 +23,7 @@ from tidegauge.services import Services, StorageParts, Tools, assemble
 from tidegauge.storage.memory import MemoryStorage
 
 from tests.support import wire
+from tests.support.people import ALMIGHTY
 from tests.support.servers import wait_until
 
 NOW_MS = 1_700_000_000_000
@@ -41,6 +40,21 @@ class Database:
         """Answer, or fail."""
         if self.fault is not None:
             raise self.fault
+
+
+@dataclasses.dataclass
+class Clock:
+    """The application's time, Unix ms; it stands still unless a test moves it."""
+
+    now_ms: int = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -65,19 +79,28 @@ def database() -> Database:
     return Database(MemoryStorage(clock_ms=lambda: NOW_MS))
 
 
-@pytest.fixture
-def idle_services(config: Config, database: Database, log_stream: io.BytesIO) -> Services:
-    """The services at a time that stands still, not started."""
+def assemble_over(
+    database: Database, config: Config, log_stream: io.BytesIO, clock: Clock
+) -> Services:
+    """Return the services of one API process, not started."""
     numbers = itertools.count(1)
     log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: NOW_MS)
     tools = Tools(
         log=log,
-        clock_ms=lambda: NOW_MS,
+        clock_ms=clock,
         monotonic=time.monotonic,
         new_id=lambda: f"id-{next(numbers)}",
     )
     parts = StorageParts(engine=database.storage, catalogue=database.storage, ping=database.ping)
     return assemble(config, storage=parts, tools=tools, meters=Meters())
+
+
+@pytest.fixture
+def idle_services(
+    config: Config, database: Database, log_stream: io.BytesIO, clock: Clock
+) -> Services:
+    """The services at a time that stands still, not started."""
+    return assemble_over(database, config, log_stream, clock)
 
 
 @pytest.fixture
@@ -91,7 +114,7 @@ def services(idle_services: Services) -> Iterator[Services]:
 @pytest.fixture
 def app(services: Services) -> Flask:
     """The application, to which programs on this machine may say anything."""
-    return create_app(services, local=dataclasses.replace(LOCAL, permissions=ALL_PERMISSIONS))
+    return create_app(services, local=ALMIGHTY)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+
+import orjson
 import pytest
 
 NOW_MS = 1_700_000_000_000
@@ -165,3 +168,78 @@ def test_strings_that_are_no_utf8_have_replacement_characters(client, form: str)
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert all("\ufffd" in answer.get_data(as_text=True) for answer in answers)
+
+
+@pytest.mark.parametrize("format", ["points", "series"])
+def test_compressed_answers_are_the_plain_ones_whether_kept_or_not(
+    client, push, format: str
+) -> None:
+    for host in "abcdefgh":
+        push("cpu", 1.5, {"host": host}, NOW_MS - 60_000)
+    body = {"query": "cpu", "start": NOW_MS - 60_000, "end": NOW_MS, "step": 1, "format": format}
+    plain = ask(client, **body).get_json()
+
+    for cache in (True, True, False):
+        packed = client.post(
+            "/api/v1/query", json={**body, "cache": cache}, headers={"Accept-Encoding": "gzip"}
+        )
+
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert packed.headers["Vary"] == "Accept-Encoding"
+        answer = orjson.loads(gzip.decompress(packed.data))
+        assert answer["data"] == plain["data"]
+        assert answer["meta"]["cache"] == ("hit" if cache else "off")
+
+
+class TestRelativeTimes:
+    """Times relative to now, at 7.3 s past a full ten seconds."""
+
+    @pytest.fixture(autouse=True)
+    def _past_ten_seconds(self, clock) -> None:
+        clock.now_ms = NOW_MS + 7_300
+
+    @pytest.mark.parametrize(
+        ("body", "start_ms", "end_ms"),
+        [
+            ({"start": "now-1h", "end": "now", "step": 60}, NOW_MS - 3_600_000, NOW_MS),
+            ({"start": "now-1h"}, NOW_MS - 3_600_000, NOW_MS),
+            ({"start": "now-15s", "end": "now", "step": 15}, NOW_MS - 15_000, NOW_MS),
+            ({"end": "now"}, NOW_MS, NOW_MS),
+            ({"start": "now-1m", "end": "now", "step": 2}, NOW_MS - 54_000, NOW_MS + 6_000),
+            # The step that suits five minutes is a second.
+            ({"start": "now-5m", "end": "now"}, NOW_MS - 293_000, NOW_MS + 7_000),
+        ],
+    )
+    def test_they_are_rounded_down_to_ten_seconds_or_a_shorter_step(
+        self, client, body, start_ms: int, end_ms: int
+    ) -> None:
+        meta = ask(client, query="1", **body).get_json()["meta"]
+
+        assert (meta["start"], meta["end"]) == (start_ms, end_ms)
+
+    @pytest.mark.parametrize(
+        ("body", "start_ms", "end_ms"),
+        [
+            ({"start": NOW_MS + 3, "end": NOW_MS + 5}, NOW_MS + 3, NOW_MS + 5),
+            ({"start": NOW_MS + 3, "end": "now"}, NOW_MS + 3, NOW_MS + 7_300),
+            ({"start": NOW_MS + 3}, NOW_MS + 3, NOW_MS + 7_300),
+            ({}, NOW_MS + 7_300, NOW_MS + 7_300),
+        ],
+    )
+    def test_fixed_times_and_none_are_exact(self, client, body, start_ms: int, end_ms: int) -> None:
+        meta = ask(client, query="1", **body).get_json()["meta"]
+
+        assert (meta["start"], meta["end"]) == (start_ms, end_ms)
+
+    def test_the_same_question_seconds_later_is_a_hit(self, client, clock, two_hosts) -> None:
+        body = {"query": "cpu", "start": "now-1h", "end": "now", "step": 60}
+        first = ask(client, **body).get_json()
+        clock.now_ms += 2_600
+        second = ask(client, **body).get_json()
+        clock.now_ms += 100
+        third = ask(client, **body).get_json()
+
+        uses = [one["meta"]["cache"] for one in (first, second, third)]
+        assert uses == ["miss", "hit", "miss"]
+        assert second["data"] == first["data"]
+        assert third["meta"]["end"] == NOW_MS + 10_000

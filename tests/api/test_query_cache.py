@@ -151,7 +151,7 @@ class TestRedis:
         assert ask(client) == (1.5, "miss")
         assert ask(client) == (1.5, "hit")
         with server.client() as inside:
-            (key,) = inside.keys("*")
+            (key,) = inside.keys("cache:query:*")
             assert key.startswith(b"cache:query:")
             assert 0 < inside.pttl(key) <= 10_000
 
@@ -164,7 +164,7 @@ class TestRedis:
         push("cpu", 2.5, {}, NOW_MS)
         assert ask(client) == (1.5, "hit")
         with server.client() as inside:
-            (key,) = inside.keys("*")
+            (key,) = inside.keys("cache:query:*")
             inside.pexpire(key, 0)
 
         assert ask(client) == (2.5, "miss")
@@ -196,7 +196,7 @@ class TestRedis:
         push("cpu", 1.5, {}, NOW_MS)
         ask(client)
         with server.client() as inside:
-            (key,) = inside.keys("*")
+            (key,) = inside.keys("cache:query:*")
             inside.setrange(key, 40, b"\xff\xff")
 
         assert ask(client) == (1.5, "miss")

@@ -203,6 +203,28 @@ def test_of_many_threads_one_gets_the_claim(cache) -> None:
     assert got.count(None) == 7
 
 
+def test_a_board_shows_what_each_name_posted_last(cache) -> None:
+    assert cache.post("board", "a", b"1", ttl_s=60)
+    assert cache.post("board", "b", b"", ttl_s=60)
+    assert cache.post("board", "a", b"2", ttl_s=60)
+    cache.post("another", "c", b"3", ttl_s=60)
+
+    assert cache.read_board("board") == {"a": b"2", "b": b""}
+    assert cache.read_board("empty") == {}
+
+
+def test_what_was_posted_goes_when_its_time_is_over(cache) -> None:
+    cache.post("board", "a", b"1", ttl_s=0.05)
+    cache.post("board", "b", b"2", ttl_s=60)
+
+    wait_until(
+        lambda: cache.read_board("board") == {"b": b"2"}, timeout_s=10, what="the value expires"
+    )
+    cache.post("board", "a", b"3", ttl_s=60)
+
+    assert cache.read_board("board") == {"a": b"3", "b": b"2"}
+
+
 def test_it_answers_a_ping(cache) -> None:
     assert timed_check(cache.ping, monotonic=time.monotonic)().status is Status.HEALTHY
 
@@ -223,6 +245,18 @@ def test_redis_forgets_by_itself(redis_cache, redis_server) -> None:
     with closing(redis_server.client()) as client:
         assert 0 < client.pttl("key") <= 12_500
         assert 0 < client.pttl("claim") <= 3000
+
+
+def test_redis_forgets_names_whose_values_went(redis_cache, redis_server) -> None:
+    redis_cache.post("board", "a", b"1", ttl_s=60)
+    redis_cache.post("board", "b", b"2", ttl_s=60)
+    with closing(redis_server.client()) as client:
+        client.delete("board:a")
+
+        assert redis_cache.read_board("board") == {"b": b"2"}
+
+        assert client.smembers("board") == {b"b"}
+        assert 0 < client.pttl("board") <= 60_000
 
 
 def test_a_key_of_another_type_is_a_miss_is_counted_and_does_not_count_as_away(
@@ -268,11 +302,14 @@ def test_a_dead_redis_is_a_miss_at_once_and_comes_back_by_itself(
     token = cache.claim("claim", ttl_s=60)
     cache.release("claim", token)
     cache.delete("key")
+    posted = cache.post("board", "a", b"1", ttl_s=60)
+    board = cache.read_board("board")
     with pytest.raises(CacheAway):
         cache.ping()
 
     # The first call alone found out, the others were spared.
     assert (missed, token, errors) == ([None] * 5, NO_TOKEN, ["get"])
+    assert (posted, board) == (False, {})
     server.start()
     assert cache.claim("claim", ttl_s=60) == NO_TOKEN
     clock.now_s += PAUSE_S

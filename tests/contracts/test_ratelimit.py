@@ -47,6 +47,21 @@ def test_two_processes_count_together_in_redis(redis_server) -> None:
     assert not RateLimiter(config).check("query", "a", 1).allowed
 
 
+def test_a_request_costs_one_round_trip(redis_server) -> None:
+    limiter = RateLimiter(CacheConfig(url=redis_server.url, timeout_ms=5000))
+    limiter.check("query", "a", 100)  # Loads the script.
+    with redis_server.client() as client:
+        client.config_resetstat()
+
+        verdict = limiter.check("query", "a", 100)
+
+        calls = client.info("commandstats")
+    assert verdict.remaining == 98
+    # What the script itself does is counted, too, by the names of the commands.
+    sent = {name: stats["calls"] for name, stats in calls.items() if "eval" in name}
+    assert sent == {"cmdstat_evalsha": 1}
+
+
 @pytest.fixture
 def own_redis(tmp_path) -> Iterator[OwnRedis]:
     need_programs("redis-server")

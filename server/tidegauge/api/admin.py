@@ -33,7 +33,7 @@ def stats() -> Response:
         "ingestion": _describe_ingestion(figures, uptime_s),
         "dead_letters": _count_dead_letters(held),
         "queries": {
-            "running": len(held.query.running.list()),
+            "running": len(held.queries.own.list()),
             "answered": int(figures.total("query_requests_total")),
             "samples_read": int(figures.total("query_samples_total")),
         },
@@ -62,7 +62,7 @@ def health() -> Response:
     body = {
         **report.body(__version__),
         "ready": held.accepting and report.ready,
-        "process": held.query.running.process_id,
+        "process": held.queries.own.process_id,
     }
     return not_ready_response(body) if report.status is Status.UNHEALTHY else json_response(body)
 
@@ -70,8 +70,8 @@ def health() -> Response:
 @blueprint.get("/queries")
 @require("admin:read")
 def list_queries() -> Response:
-    """List the queries that run or wait in this process."""
-    running = services().query.running
+    """List the queries that run or wait in all API processes, as far as they are known."""
+    running = services().queries.list()
     data = [
         {
             "id": one.id,
@@ -83,16 +83,17 @@ def list_queries() -> Response:
             "client": one.client,
             "cancelled": one.cancelled,
         }
-        for one in running.list()
+        for one in running.queries
     ]
-    return json_response({"data": data, "covers": f"process {running.process_id}"})
+    covers = f"process {running.process_id}" if running.process_id else "all processes"
+    return json_response({"data": data, "covers": covers})
 
 
 @blueprint.delete("/queries/<query_id>")
 @require("admin:change")
 def cancel_query(query_id: str) -> Response:
     """End a query; whoever asked it gets 499."""
-    services().query.running.cancel(query_id)
+    services().queries.cancel(query_id)
     return Response(status=204)
 
 

@@ -7,6 +7,7 @@ one series. NaN and the infinities, which JSON lacks, are the strings that inges
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import orjson
@@ -16,37 +17,57 @@ from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
 from tidegauge.query.service import Answer
 from tidegauge.web.rendering import dump_json
 
+_DATA = b'{"data":[%b'
+
 _Series = tuple[Labels, np.ndarray, np.ndarray]
 
 
-def render_answer(answer: Answer, *, as_series: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The body of an answer, in two parts.
+
+    Args:
+        data: the data, up to where they end; the same for all who get the same result.
+        end: the rest, which says what this request took.
+        form: tells the data from those in another form.
+    """
+
+    data: bytes
+    end: bytes
+    form: str
+
+
+def render_answer(answer: Answer, *, as_series: bool) -> Rendered:
     """Return the body of an answer.
 
     Args:
         as_series: `{"tags", "points": [[time, value], …]}` a series instead of one list of points.
     """
+    form = "native:series" if as_series else "native:points"
     value = answer.result.value
     if isinstance(value, Text):
-        rows, count, points = _render_text(value, answer.result, as_series=as_series), 1, 1
+        text = _render_text(value, answer.result, as_series=as_series)
+        data, count, points = _DATA % text, 1, 1
     else:
         found = list(_iterate_series(answer.result))
         count, points = len(found), sum(len(times_ms) for _, times_ms, _ in found)
-        form = "native:series" if as_series else "native:points"
-        rows = answer.bodies.get(form, lambda: _render_rows(found, as_series=as_series))
+        data = answer.bodies.get(form, lambda: _render_data(found, as_series=as_series))
     meta = dump_json(_describe(answer, count, points))
-    return b'{"data":[%b],"meta":%b}' % (rows, meta)
+    return Rendered(data, b'],"meta":%b}' % meta, form)
 
 
-def _render_rows(found: Sequence[_Series], *, as_series: bool) -> bytes:
+def _render_data(found: Sequence[_Series], *, as_series: bool) -> bytes:
     if as_series:
-        return b",".join(_render_series(series) for series in found)
-    return b",".join(_render_points(series, tagged=len(found) > 1) for series in found)
+        return _DATA % b",".join(_render_series(series) for series in found)
+    return _DATA % b",".join(_render_points(series, tagged=len(found) > 1) for series in found)
 
 
 def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
     notes = answer.result.annotations
     return {
         "resolution": "raw",
+        "start": answer.start_ms,
+        "end": answer.end_ms,
         "step": answer.step_ms / 1000,
         "series": series,
         "points": points,

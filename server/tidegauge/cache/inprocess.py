@@ -76,6 +76,20 @@ class InProcessCache:
             if entry is not None and entry.value == token.encode():
                 self._drop(key)
 
+    def post(self, board: str, name: str, value: bytes, *, ttl_s: float) -> bool:
+        """Put a value on a board. See Cache."""
+        key = f"{board}:{name}"
+        with self._lock:
+            self._put(key, value, ttl_s)
+            return key in self._entries
+
+    def read_board(self, board: str) -> dict[str, bytes]:
+        """Return all that stands on a board. See Cache."""
+        prefix = f"{board}:"
+        with self._lock:
+            found = {key: self._find(key) for key in list(self._entries) if key.startswith(prefix)}
+        return {key.removeprefix(prefix): entry.value for key, entry in found.items() if entry}
+
     def ping(self) -> None:
         """Return: memory answers."""
 

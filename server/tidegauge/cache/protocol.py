@@ -8,7 +8,8 @@ from typing import Protocol
 from tidegauge.errors import Unavailable
 
 ErrorCounter = Callable[[str], None]
-"""Is told the operation ("get", "set", "delete", "claim", "release") that failed."""
+"""Is told the operation ("get", "set", "delete", "claim", "release", "post", "read_board") that
+failed."""
 
 NO_TOKEN = ""
 """The token of a claim that nobody could be asked about."""
@@ -50,6 +51,21 @@ class Cache(Protocol):
 
     def release(self, key: str, token: str) -> None:
         """Give a claim back; one that has lapsed and is another's by now stays the other's."""
+        ...
+
+    def post(self, board: str, name: str, value: bytes, *, ttl_s: float) -> bool:
+        """Put a value on a board, in place of what this name put there before.
+
+        Args:
+            board: what all who share the cache may read as a whole.
+            ttl_s: when it goes by itself; the same for all that is put on one board.
+        Returns:
+            Whether it stands there now.
+        """
+        ...
+
+    def read_board(self, board: str) -> dict[str, bytes]:
+        """Return all that stands on a board, by name; nothing where nobody answers."""
         ...
 
     def ping(self) -> None:

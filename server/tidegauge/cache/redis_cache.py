@@ -112,6 +112,36 @@ class RedisCache:
         if token != NO_TOKEN:
             self._ask("release", lambda client: client.eval(_RELEASE, 1, key, token), None)
 
+    def post(self, board: str, name: str, value: bytes, *, ttl_s: float) -> bool:
+        """Put a value on a board: a key of its own, and its name in the board's set. See Cache."""
+
+        def put(client: redis.Redis) -> bool:
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.set(f"{board}:{name}", value, px=_to_ms(ttl_s))
+                pipeline.sadd(board, name)
+                pipeline.pexpire(board, _to_ms(ttl_s))
+                pipeline.execute()
+            return True
+
+        return self._ask("post", put, False)
+
+    def read_board(self, board: str) -> dict[str, bytes]:
+        """Return all that stands on a board; names whose value went are dropped. See Cache."""
+
+        def read(client: redis.Redis) -> dict[str, bytes]:
+            names = [name.decode() for name in cast("set[bytes]", client.smembers(board))]
+            if not names:
+                return {}
+            values = cast("list[bytes | None]", client.mget([f"{board}:{name}" for name in names]))
+            found = dict(zip(names, values, strict=True))
+            gone = [name for name, value in found.items() if value is None]
+            if gone:
+                # Who posts again at this very moment is missing until the post after that.
+                client.srem(board, *gone)
+            return {name: value for name, value in found.items() if value is not None}
+
+        return self._ask("read_board", read, {})
+
     def ping(self) -> None:
         """Ask Redis even when others do without for the moment; an answer ends that.
 

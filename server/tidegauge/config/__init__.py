@@ -10,7 +10,7 @@ reads the environment. Every room enters, by this package's own names.
 
 from __future__ import annotations
 
-from tidegauge.config.access import AccessConfig
+from tidegauge.config.access import AccessConfig, parse_networks, parse_secret
 from tidegauge.config.loading import (
     SECTIONS,
     Config,
@@ -53,5 +53,7 @@ __all__ = [
     "leaves",
     "load_config",
     "mask_secret",
+    "parse_networks",
+    "parse_secret",
     "show_settings",
 ]

@@ -1,10 +1,38 @@
-"""The settings of who is let in."""
+"""The settings of who is let in, and how their texts are read."""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from tidegauge.config.declare import setting
+
+SHORTEST_SECRET_CHARS = 16
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_secret(text: str) -> str:
+    """Return a secret without blanks around it; "" is none.
+
+    Raises:
+        ValueError: it is too short; the message does not show it.
+    """
+    secret = text.strip()
+    if text and len(secret) < SHORTEST_SECRET_CHARS:
+        raise ValueError(
+            f"it has {len(secret)} characters, at least {SHORTEST_SECRET_CHARS} are wanted"
+        )
+    return secret
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Return the networks of a list with commas.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +53,7 @@ class AccessConfig:
         "password of basic authentication) may send metrics and query. For what needs a token "
         "before anybody can make one, as the containers' Grafana.",
         secret=True,
+        check=parse_secret,
     )
     admin_password: str = setting(
         "TIDEGAUGE_ADMIN_PASSWORD",
@@ -60,10 +89,12 @@ class AccessConfig:
         "the person named by X-Grafana-User is believed, within what the token may. Empty: nobody "
         "is.",
         secret=True,
+        check=parse_secret,
     )
     trusted_proxies: str = setting(
         "TIDEGAUGE_TRUSTED_PROXIES",
         "",
         "Networks (`10.0.0.0/8,::1/128`) of reverse proxies whose X-Forwarded-For names the "
         "sender.",
+        check=parse_networks,
     )

@@ -160,4 +160,10 @@ def _parse(leaf: dataclasses.Field[Any], text: str, faults: list[str]) -> Any:
     choices = leaf.metadata["choices"]
     if choices and text not in choices:
         faults.append(f"{name}={text!r}: must be one of {', '.join(choices)}")
+    check = leaf.metadata["check"]
+    if check is not None:
+        try:
+            check(text)
+        except ValueError as exc:
+            faults.append(f"{name}: {exc}")
     return text

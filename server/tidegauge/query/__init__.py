@@ -4,14 +4,15 @@
 - `listings`: series, label names and values, metrics and their metadata.
 - `parsing`: text to tree, with a bounded memo; parse errors with line and column.
 - `admission`: deadlines, places among the running, measurements, the slow-query log.
-- `running`: the questions of this moment, to be listed and cancelled.
+- `running`: the questions of this moment, to be listed and cancelled; `all_running`: those of all
+  API processes.
 - `limits`: what a query may cost, and the budgeted reader that holds it to that.
 - `result_cache`: answers kept for a while, and identical queries that run once; `result_codec`:
   results as bytes; `flight`: one does the work, the others wait; `freshness`: which kept answers
   were overtaken by writes.
 - `times`: times and durations as the two APIs write them. Pure.
 
-`services` builds it; routes call `service`, `listings` and `running`, and read times by
+`services` builds it; routes call `service`, `listings` and `all_running`, and read times by
 `times`.
 """
 

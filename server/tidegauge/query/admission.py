@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.config import QueryConfig
-from tidegauge.errors import Cancelled, DeadlineExceeded, LimitExceeded
+from tidegauge.errors import Cancelled, DeadlineExceeded, LimitExceeded, Unavailable
 from tidegauge.observability.meters import Meters
-from tidegauge.query.limits import Deadline, QuerySlots
+from tidegauge.query.limits import Deadline, QuerySlots, TooBusy
 from tidegauge.query.running import RunningQueries
+from tidegauge.resilience.breaker import CircuitBreaker
+
+T = TypeVar("T")
 
 
 class Admission:
-    """Gives every question to the data its deadline, its place and its measurements.
+    """Gives every question to the data its deadline, its place, its breaker and its measurements.
 
     Args:
         config: the limits.
@@ -25,6 +29,7 @@ class Admission:
         monotonic: the monotonic clock, seconds; storage must use the same.
         max_waiting: how many questions may wait for a place.
         running: lists the questions for who wants to see or cancel one.
+        breaker: refuses at once while the database keeps failing; None for none.
     Attributes:
         running: the same.
     """
@@ -39,11 +44,13 @@ class Admission:
         monotonic: Callable[[], float],
         max_waiting: int,
         running: RunningQueries | None = None,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._config, self._meters, self._log = config, meters, log
         self._slow_ms, self._monotonic = slow_ms, monotonic
         self.running = running or RunningQueries(monotonic=monotonic)
         self._slots = QuerySlots(config.max_concurrent, max_waiting=max_waiting)
+        self._breaker = breaker
 
     @contextmanager
     def admit(
@@ -72,6 +79,22 @@ class Admission:
         """
         with self._slots.hold(deadline):
             yield
+
+    def guard(self, deadline: Deadline, work: Callable[[], T]) -> T:
+        """Do work on the database and return its result, unless that keeps failing.
+
+        Args:
+            deadline: that of the work.
+        Raises:
+            BreakerOpen: it was not tried. Whatever the work raises.
+        """
+        if self._breaker is None:
+            return work()
+        # A time limit that a client sets itself says nothing of the database.
+        return self._breaker.call(
+            work,
+            excuses=lambda fault: deadline.by_client and isinstance(fault, DeadlineExceeded),
+        )
 
     def wait_place(self) -> AbstractContextManager[None]:
         """Count as one of those that wait, for a place or for another's answer.
@@ -127,6 +150,15 @@ class Admission:
     def _make_deadline(self, timeout_ms: int | None) -> Deadline:
         limit_s = float(self._config.timeout_s)
         named_by = "TIDEGAUGE_QUERY_TIMEOUT_SECONDS"
+        by_client = False
         if timeout_ms is not None and timeout_ms / 1000 < limit_s:
             limit_s, named_by = max(0.0, timeout_ms / 1000), "the request's timeout parameter"
-        return Deadline(timeout_s=limit_s, monotonic=self._monotonic, named_by=named_by)
+            by_client = True
+        return Deadline(
+            timeout_s=limit_s, monotonic=self._monotonic, named_by=named_by, by_client=by_client
+        )
+
+
+def is_query_failure(fault: BaseException) -> bool:
+    """Return whether a fault says that the database is not well; being busy does not."""
+    return isinstance(fault, Unavailable | DeadlineExceeded) and not isinstance(fault, TooBusy)

@@ -55,7 +55,7 @@ class SingleFlight(Generic[T]):
             work: done by this caller where nobody else is at it.
             suits: whether this caller may take what another's work gave.
         Raises:
-            DeadlineExceeded: while it waited.
+            DeadlineExceeded, Cancelled: while it waited.
             Unavailable: too many wait.
             What `work` raises; an error of the query itself is raised in all that waited.
         """
@@ -68,7 +68,7 @@ class SingleFlight(Generic[T]):
             if leads:
                 return self._lead(key, flight, work), False
             with self._wait_place():
-                if not flight.landed.wait(deadline.remaining_s()):
+                if not deadline.wait(flight.landed.wait):
                     raise deadline.exceeded("waited for the same query of another request")
             if isinstance(flight.error, _EVERYBODYS):
                 raise flight.error

@@ -22,7 +22,7 @@ SAMPLES_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES"
 SERIES_SETTING = "TIDEGAUGE_QUERY_MAX_SERIES"
 RUNNING_SETTING = "TIDEGAUGE_QUERY_MAX_SAMPLES_RUNNING"
 RETRY_AFTER_S = 1
-# So often a query that waits for its place looks whether somebody has ended it.
+# So often a query that waits for something looks whether somebody has ended it.
 LOOK_EVERY_S = 0.2
 
 
@@ -97,12 +97,20 @@ class Deadline:
         timeout_s: how long it may take from now on.
         monotonic: the monotonic clock, seconds; the same that storage uses.
         named_by: what set the time, for the message.
+        by_client: whether the client itself set it, shorter than the settings do.
     Attributes:
         cancellation: ends the query before its time, from another thread.
     """
 
-    def __init__(self, *, timeout_s: float, monotonic: Callable[[], float], named_by: str) -> None:
-        self._monotonic = monotonic
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        monotonic: Callable[[], float],
+        named_by: str,
+        by_client: bool = False,
+    ) -> None:
+        self._monotonic, self.by_client = monotonic, by_client
         self._timeout_s, self._named_by = timeout_s, named_by
         self.at_s = monotonic() + timeout_s
         self.cancellation = Cancellation()
@@ -122,13 +130,15 @@ class Deadline:
         if self._monotonic() >= self.at_s:
             raise self.exceeded("was evaluated")
 
-    def acquire(self, place: threading.Semaphore) -> bool:
-        """Take a place as soon as it is free; return whether that was in time.
+    def wait(self, attempt: Callable[[float], bool]) -> bool:
+        """Wait for something; return whether it came in time.
 
+        Args:
+            attempt: waits so many seconds at most, and returns whether it came.
         Raises:
             Cancelled: somebody ended the query while it waited.
         """
-        while not place.acquire(timeout=min(LOOK_EVERY_S, self.remaining_s())):
+        while not attempt(min(LOOK_EVERY_S, self.remaining_s())):
             self.cancellation.check()
             if self.remaining_s() <= 0:
                 return False
@@ -195,7 +205,7 @@ class QuerySlots:
 
     def _wait(self, deadline: Deadline) -> None:
         with self.wait_place():
-            if not deadline.acquire(self._free):
+            if not deadline.wait(lambda within_s: self._free.acquire(timeout=within_s)):
                 raise deadline.exceeded(
                     f"waited for one of {self._count} places (TIDEGAUGE_QUERY_MAX_CONCURRENT)"
                 )
@@ -302,9 +312,9 @@ class BudgetedReader:
         self._running.take(-self._samples_read)
         self._samples_read = 0
 
-    def _crowded(self, free: int) -> Unavailable:
+    def _crowded(self, free: int) -> TooBusy:
         most = self._running.most
-        return Unavailable(
+        return TooBusy(
             f"the queries that run hold {most - free} of the {most} samples that may be in memory "
             f"at once, and this one needs more than are left; {RUNNING_SETTING} allows more",
             retry_after_s=RETRY_AFTER_S,

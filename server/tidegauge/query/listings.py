@@ -191,7 +191,8 @@ class Listings:
             selectors = [(*scope.also, *matchers) for matchers in found]
             if scope.also and not selectors:
                 selectors = [scope.also]
-            return ask(selectors, self._budget(deadline))
+            budget = self._budget(deadline)
+            return self._admission.guard(deadline, lambda: ask(selectors, budget))
 
     def _budget(self, deadline: Deadline) -> ReadBudget:
         return ReadBudget(

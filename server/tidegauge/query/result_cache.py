@@ -192,7 +192,7 @@ class ResultCache:
         """Return the kept answer, another's of this moment, or that of `evaluate`.
 
         Raises:
-            DeadlineExceeded: while it waited for another.
+            DeadlineExceeded, Cancelled: while it waited for another.
             Unavailable: too many wait.
             What `evaluate` raises.
         """
@@ -241,6 +241,7 @@ class ResultCache:
                 if not remaining_s:
                     raise deadline.exceeded("waited for the same query in another process")
                 self._wait(min(wait_s, remaining_s))
+                deadline.cancellation.check()
                 wait_s = min(wait_s * _POLL_GROWTH, _LONGEST_POLL_S)
                 kept = self._find(key)
                 if kept is not None:

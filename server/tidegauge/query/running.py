@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
+import re
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ import structlog
 
 from tidegauge.errors import InvalidInput, NotFound
 from tidegauge.query.limits import Deadline
+
+_ID = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,14 @@ class _Entry:
 class RunningQueries:
     """Knows what runs in this process; safe from any thread.
 
-    Other API processes have lists of their own. An id names the process, so that one that belongs
-    to another is told from one that is over.
+    Other API processes have lists of their own (`query.all_running` puts them together). An id
+    names the process, so that one that belongs to another is told from one that is over.
 
     Args:
         monotonic: seconds.
         clock_ms: Unix ms.
-        process_id: goes into the ids.
+        process_id: goes into the ids; letters and digits. A number of the system's would not do:
+            processes on other machines, or in other containers, have the same.
     """
 
     def __init__(
@@ -69,10 +73,10 @@ class RunningQueries:
         *,
         monotonic: Callable[[], float],
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        process_id: int | None = None,
+        process_id: str | None = None,
     ) -> None:
         self._monotonic, self._clock_ms = monotonic, clock_ms
-        self.process_id = os.getpid() if process_id is None else process_id
+        self.process_id = process_id or secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._entries: dict[int, _Entry] = {}
@@ -107,7 +111,7 @@ class RunningQueries:
                 del self._entries[number]
 
     def list(self) -> list[RunningQuery]:
-        """Return what runs or waits now, the longest-running first."""
+        """Return what runs or waits here now, the longest-running first."""
         with self._lock:
             entries = list(self._entries.items())
         now_s = self._monotonic()
@@ -134,19 +138,30 @@ class RunningQueries:
             InvalidInput: not an id. NotFound: it is over, or runs in another process.
             Unavailable: the database could not be told; the query ends at its next check.
         """
-        process, dash, number = query_id.partition("-")
-        if not dash or not (process.isdecimal() and number.isdecimal()):
-            raise InvalidInput(f'"{query_id[:64]}" is not the id of a query: <process>-<number>')
-        if int(process) != self.process_id:
+        process_id, number = parse_id(query_id)
+        if process_id != self.process_id:
             raise NotFound(
                 f"query {query_id} does not run in process {self.process_id}, which answers here; "
-                "if there are several API processes, send the request again"
+                "if there are several API processes, send the request again, or let them know of "
+                "each other through Redis (REDIS_URL)"
             )
         with self._lock:
-            entry = self._entries.get(int(number))
+            entry = self._entries.get(number)
         if entry is None:
             raise NotFound(f"query {query_id} is over")
         entry.deadline.cancellation.request()
+
+
+def parse_id(query_id: str) -> tuple[str, int]:
+    """Return the process and the number that make up the id of a query.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _ID.fullmatch(query_id)
+    if found is None:
+        raise InvalidInput(f'"{query_id[:64]}" is not the id of a query: <process>-<number>')
+    return found[1], int(found[2])
 
 
 def _describe(about: Mapping[str, object]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from tidegauge.config import QueryConfig
-from tidegauge.errors import DeadlineExceeded, InvalidInput, Unavailable
+from tidegauge.errors import InvalidInput
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.observability.meters import Meters
 from tidegauge.promql import nodes
@@ -23,7 +22,6 @@ from tidegauge.query.limits import (
     BudgetedReader,
     Deadline,
     RunningSamples,
-    TooBusy,
     check_points,
     check_result,
     too_many_cells,
@@ -31,9 +29,7 @@ from tidegauge.query.limits import (
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.result_cache import Bodies, Found, Question, ResultCache
 from tidegauge.query.result_codec import Evaluation
-from tidegauge.query.running import RunningQueries
 from tidegauge.query.times import choose_step_ms
-from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.storage.protocol import SampleEngine
 
 LOGGED_QUERY_CHARS = 1000
@@ -71,6 +67,7 @@ class Answer:
 
     Args:
         result: the value over its grid; not to be changed, since others may share it.
+        start_ms, end_ms: the range that was asked for.
         step_ms: 0 for an instant query.
         series_read: series that its selectors matched.
         took_ms: waiting for its turn included.
@@ -79,6 +76,8 @@ class Answer:
     """
 
     result: Result
+    start_ms: int
+    end_ms: int
     step_ms: int
     series_read: int
     took_ms: float
@@ -105,7 +104,6 @@ class QueryService:
         meters: the instruments.
         monotonic: the monotonic clock, seconds.
         cache: keeps results; None keeps none.
-        breaker: refuses at once while the database keeps failing; None for none.
     """
 
     def __init__(
@@ -119,17 +117,11 @@ class QueryService:
         meters: Meters,
         monotonic: Callable[[], float],
         cache: ResultCache | None = None,
-        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._samples, self._engine, self._parser = samples, engine, parser
         self._admission, self._config, self._meters = admission, config, meters
-        self._monotonic, self._cache, self._breaker = monotonic, cache, breaker
+        self._monotonic, self._cache = monotonic, cache
         self._running = RunningSamples(config)
-
-    @property
-    def running(self) -> RunningQueries:
-        """The queries and listings that run or wait in this process."""
-        return self._admission.running
 
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS
@@ -206,8 +198,9 @@ class QueryService:
 
             def evaluate() -> Evaluation:
                 with self._admission.place(deadline):
-                    return self._guard(
-                        lambda: self._evaluate(expr, text, grid, options, deadline, about), options
+                    return self._admission.guard(
+                        deadline,
+                        lambda: self._evaluate(expr, text, grid, options, deadline, about),
                     )
 
             if self._cache is None or not options.cached:
@@ -222,13 +215,15 @@ class QueryService:
         took_ms = (self._monotonic() - before_s) * 1000
         evaluation = found.evaluation
         return Answer(
-            evaluation.result, grid.step_ms, evaluation.series_read, took_ms, use, found.bodies
+            evaluation.result,
+            grid.start_ms,
+            grid.end_ms,
+            grid.step_ms,
+            evaluation.series_read,
+            took_ms,
+            use,
+            found.bodies,
         )
-
-    def _guard(self, work: Callable[[], Evaluation], options: QueryOptions) -> Evaluation:
-        shortened = (options.timeout_ms or math.inf) < self._config.timeout_s * 1000
-        # Time limits that a client sets itself say nothing of the database.
-        return work() if self._breaker is None or shortened else self._breaker.call(work)
 
     def _make_question(self, kind: str, text: str, grid: _Grid, options: QueryOptions) -> Question:
         return Question(
@@ -348,8 +343,3 @@ def _check_range_type(expr: nodes.Expr) -> None:
         raise InvalidInput(
             f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector'
         )
-
-
-def is_query_failure(fault: BaseException) -> bool:
-    """Return whether a fault says that the database is not well; being busy does not."""
-    return isinstance(fault, Unavailable | DeadlineExceeded) and not isinstance(fault, TooBusy)

@@ -17,6 +17,9 @@ MAX_TIME_MS = 1 << 61
 
 MAX_DURATION_MS = 1 << 53
 
+NOW_GRAIN_MS = 10_000
+"""Relative times move on once in so long, so that the same question has the same answer."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _RFC3339 = re.compile(
@@ -86,6 +89,21 @@ def parse_native_time_ms(value: object, *, now_ms: int) -> int:
     raise InvalidInput(
         f"cannot read {value!r} as a time: Unix milliseconds, RFC 3339, or now-6h is wanted"
     )
+
+
+def is_relative(value: object) -> bool:
+    """Return whether the native API reads a time as relative: `now`, `now-6h`."""
+    return isinstance(value, str) and _RELATIVE.fullmatch(value.strip()) is not None
+
+
+def round_now_ms(now_ms: int, *, step_ms: int) -> int:
+    """Return the "now" of relative times: the same for all who ask within 10 s, or within a step.
+
+    Args:
+        step_ms: the step; 0 for none. A shorter one than 10 s is what is rounded to.
+    """
+    grain_ms = min(NOW_GRAIN_MS, step_ms or NOW_GRAIN_MS)
+    return now_ms // grain_ms * grain_ms
 
 
 def parse_duration_ms(text: str) -> int:

@@ -47,14 +47,15 @@ class CircuitBreaker:
     """Guards calls to one neighbour; safe from any number of threads.
 
     A call that takes longer than the timeout counts as failed although it is let finish: a thread
-    cannot be ended from outside, so what it calls must have deadlines of its own.
+    cannot be ended from outside, so what it calls must have deadlines of its own. A call that
+    ends in any other exception than a failure says nothing of the neighbour, and is not counted.
 
     Args:
         name: for messages and metrics.
         config: window, shares and times.
         is_failure: whether an exception says that the neighbour is not well.
         on_event: is told "open", "close", "half_open", "reject", "success", "failure", "timeout",
-            "fallback", in the thread where it happens.
+            "unclear", "fallback", in the thread where it happens.
         monotonic: seconds.
     """
 
@@ -81,9 +82,17 @@ class CircuitBreaker:
         with self._lock:
             return self._current()
 
-    def call(self, work: Callable[[], T], *, fallback: Callable[[], T] | None = None) -> T:
+    def call(
+        self,
+        work: Callable[[], T],
+        *,
+        fallback: Callable[[], T] | None = None,
+        excuses: Callable[[BaseException], bool] = lambda _fault: False,
+    ) -> T:
         """Do the work and return its result, or that of the fallback when it is not tried.
 
+        Args:
+            excuses: whether an exception that would be a failure is none of the neighbour's here.
         Raises:
             BreakerOpen: it is not tried, and there is no fallback. Whatever the work raises.
         """
@@ -98,7 +107,8 @@ class CircuitBreaker:
         try:
             result = work()
         except BaseException as exc:
-            self._leave("failure" if self._is_failure(exc) else "success", is_trial=is_trial)
+            failed = self._is_failure(exc) and not excuses(exc)
+            self._leave("failure" if failed else "unclear", is_trial=is_trial)
             raise
         slow = self._monotonic() - started_s > self._config.timeout_s
         self._leave("timeout" if slow else "success", is_trial=is_trial)
@@ -130,6 +140,9 @@ class CircuitBreaker:
             failed = outcome != "success"
             if is_trial:
                 self._trial = False
+            if outcome == "unclear":
+                pass  # Nothing was learnt: where this was the trial, the next call is it.
+            elif is_trial:
                 changed = self._open() if failed else self._close()
             # Calls that began before it opened decide nothing; only the trial does.
             elif self._state is State.CLOSED and self._note(failed):

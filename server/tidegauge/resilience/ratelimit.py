@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
@@ -22,6 +22,18 @@ from redis.retry import Retry
 from tidegauge.config import CacheConfig
 
 PAUSE_S = 1.0
+
+# The library's two scripts as one: counting a request, and looking at what is left.
+_COUNT_AND_LOOK = b"""
+local function count(KEYS, ARGV)
+%b
+end
+local function look(KEYS, ARGV)
+%b
+end
+local counted = count(KEYS, ARGV)
+return {counted, look(KEYS, {ARGV[2]})}
+""" % (RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW, RedisStorage.SCRIPT_SLIDING_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,26 @@ class RateLimiter:
         return Verdict(allowed, per_minute, stats.remaining, reset_s)
 
 
+class _OneTripStorage(RedisStorage):
+    """The library's storage in Redis, asked once a request instead of twice.
+
+    What counts a request brings the window along. So the window may be asked for only in the
+    thread that counted a request of the same sender just before, as `RateLimiter.check` does.
+    """
+
+    def initialize_storage(self, _uri: str) -> None:
+        super().initialize_storage(_uri)
+        count_and_look = self.get_connection().register_script(_COUNT_AND_LOOK)
+        seen = threading.local()
+
+        def count(keys: list[str], args: list[int]) -> object:
+            counted, seen.window = count_and_look(keys, args)
+            return counted
+
+        self.lua_acquire_sliding_window = cast("Any", count)
+        self.lua_sliding_window = cast("Any", lambda _keys, _args: seen.window)
+
+
 def _open_storage(config: CacheConfig) -> Storage:
     if not config.url:
         return MemoryStorage()
@@ -95,4 +127,4 @@ def _open_storage(config: CacheConfig) -> Storage:
         "socket_connect_timeout": wait_s,
         "retry": Retry(NoBackoff(), 0),
     }
-    return RedisStorage(config.url, wrap_exceptions=True, key_prefix="ratelimit", **options)
+    return _OneTripStorage(config.url, wrap_exceptions=True, key_prefix="ratelimit", **options)

@@ -21,11 +21,12 @@ from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
 from tidegauge.promql.engine import Engine, EngineOptions
-from tidegauge.query.admission import Admission
+from tidegauge.query.admission import Admission, is_query_failure
+from tidegauge.query.all_running import EXCHANGE_EVERY_S, AllQueries
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
-from tidegauge.query.service import QueryService, is_query_failure
+from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
 from tidegauge.services.guards import Guard, answers, make_breaker
@@ -63,6 +64,7 @@ class Services:
     meters: Meters
     query: QueryService
     listings: Listings
+    queries: AllQueries
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -82,6 +84,8 @@ class Services:
         if self.writer is not None:
             self._threads["writer"] = self._keep_alive("writer", self._write)
         self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        if self.config.cache.url:
+            self._threads["queries"] = self._keep_alive("queries", self._exchange_queries)
         if self.config.trace.own_metrics_s:
             self._own_metrics = keep_own_metrics(
                 self.config,
@@ -180,6 +184,10 @@ class Services:
         if self.writer is not None:
             self.writer.run(stop)
 
+    def _exchange_queries(self, stop: threading.Event) -> None:
+        while not stop.wait(EXCHANGE_EVERY_S):
+            self.queries.exchange()
+
     def _sample(self, stop: threading.Event) -> None:
         while not stop.wait(SAMPLE_EVERY_S):
             self.sample_meters()
@@ -233,7 +241,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     watch = WriteWatch()
     samples = WatchedSamples(storage.engine, watch)
     parser = QueryParser(max_depth=config.query.max_depth)
-    admission = _make_admission(config, tools, meters)
+    admission = _make_admission(config, tools, meters, asking)
     return Services(
         config=config,
         tools=tools,
@@ -247,11 +255,11 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             meters=meters,
             monotonic=tools.monotonic,
             cache=make_result_cache(config, tools, meters, cache, watch, admission),
-            breaker=asking,
         ),
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
+        queries=AllQueries(admission.running, board=cache if config.cache.url else None),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,
@@ -284,7 +292,9 @@ def _make_engine(config: Config) -> Engine:
     )
 
 
-def _make_admission(config: Config, tools: Tools, meters: Meters) -> Admission:
+def _make_admission(
+    config: Config, tools: Tools, meters: Meters, breaker: CircuitBreaker
+) -> Admission:
     return Admission(
         config=config.query,
         meters=meters,
@@ -292,6 +302,7 @@ def _make_admission(config: Config, tools: Tools, meters: Meters) -> Admission:
         slow_ms=config.log.slow_query_ms,
         monotonic=tools.monotonic,
         max_waiting=_count_waiting(config),
+        breaker=breaker,
     )
 
 

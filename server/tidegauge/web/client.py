@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, request
 
-from tidegauge.config import AccessConfig
-from tidegauge.errors import ConfigError
+from tidegauge.config import AccessConfig, parse_networks, parse_secret
 
-SHORTEST_TOKEN_CHARS = 16
 LONGEST_PERSON_CHARS = 100
 
 _EXTENSION = "tidegauge-clients"
@@ -36,32 +34,17 @@ class Clients:
 
     @classmethod
     def from_config(cls, config: AccessConfig) -> Clients:
-        """Return what the settings want.
-
-        Raises:
-            ConfigError: a secret is too short, or a network is none.
-        """
-        token = _check_secret("TIDEGAUGE_ACCESS_TOKEN", config.token)
-        grafana_secret = _check_secret("TIDEGAUGE_GRAFANA_SECRET", config.grafana_secret)
-        texts = [text.strip() for text in config.trusted_proxies.split(",") if text.strip()]
-        try:
-            return cls(token, grafana_secret, tuple(ipaddress.ip_network(text) for text in texts))
-        except ValueError as exc:
-            raise ConfigError(f"TIDEGAUGE_TRUSTED_PROXIES: {exc}") from exc
+        """Return what the settings want; `load_config` has checked them."""
+        return cls(
+            parse_secret(config.token),
+            parse_secret(config.grafana_secret),
+            parse_networks(config.trusted_proxies),
+        )
 
     def trusts(self, address: str) -> bool:
         """Return whether an address is that of one of our proxies."""
         parsed = _parse_address(address)
         return parsed is not None and any(parsed in network for network in self.proxies)
-
-
-def _check_secret(setting: str, text: str) -> str:
-    secret = text.strip()
-    if text and len(secret) < SHORTEST_TOKEN_CHARS:
-        raise ConfigError(
-            f"{setting} has {len(secret)} characters, at least {SHORTEST_TOKEN_CHARS} are wanted"
-        )
-    return secret
 
 
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 
 import cramjam
 from flask import Response, request
 
 MIN_COMPRESSED_BYTES = 2048
+
+# A gzip file without a name and a time, compressed fast. Source: RFC 1952, 2.3.
+_GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
+_CHECKS = struct.Struct("<II")
 
 _COMPRESSIBLE = frozenset({"application/json", "text/plain"})
 
@@ -26,6 +32,42 @@ def compressible_response(body: bytes, *, keep: Callable[[Callable[[], bytes]], 
     return response
 
 
+def two_part_response(
+    body: bytes, end: bytes, *, keep: Callable[[Callable[[], bytes]], bytes]
+) -> Response:
+    """Return a JSON response of which all but the end is kept compressed for whoever asks next.
+
+    Args:
+        body: all but the end.
+        end: what differs from one answer to the next.
+        keep: returns the kept compressed bytes, or calls what it is given to make them.
+    """
+    if len(body) < MIN_COMPRESSED_BYTES or not _accepts_gzip():
+        return Response(body + end, mimetype="application/json")
+    response = Response(
+        finish_gzip(keep(lambda: begin_gzip(body)), end), mimetype="application/json"
+    )
+    response.content_encoding = "gzip"
+    return response
+
+
+def begin_gzip(body: bytes) -> bytes:
+    """Return bytes that `finish_gzip` makes a whole gzip file of, with any end."""
+    packer = _make_packer()
+    # The flush ends at a full byte, and what comes after it does not refer to what came before.
+    packed = packer.compress(body) + packer.flush(zlib.Z_FULL_FLUSH)
+    return _CHECKS.pack(zlib.crc32(body), len(body) & 0xFFFFFFFF) + packed
+
+
+def finish_gzip(begun: bytes, end: bytes) -> bytes:
+    """Return the gzip file of what was begun, with this end."""
+    checksum, length = _CHECKS.unpack_from(begun)
+    packer = _make_packer()
+    packed_end = packer.compress(end) + packer.flush()
+    checks = _CHECKS.pack(zlib.crc32(end, checksum), (length + len(end)) & 0xFFFFFFFF)
+    return b"".join((_GZIP_HEAD, memoryview(begun)[_CHECKS.size :], packed_end, checks))
+
+
 def compress(response: Response) -> None:
     """Compress an answer that is long enough, where the client takes that."""
     length = response.content_length or 0
@@ -37,6 +79,10 @@ def compress(response: Response) -> None:
     if response.content_encoding is None and _accepts_gzip():
         response.set_data(_gzip(response.get_data()))
         response.content_encoding = "gzip"
+
+
+def _make_packer() -> zlib._Compress:
+    return zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
 
 
 def _accepts_gzip() -> bool:

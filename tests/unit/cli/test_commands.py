@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import tidegauge
@@ -65,6 +66,26 @@ def test_faults_of_settings_end_in_one_message_and_exit_code_2(run: Run) -> None
         "  TIDEGAUGE_PORT='x': a whole number is wanted\n"
         "  TIDEGAUGE_NONE: there is no such setting\n"
     )
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "worker"])
+def test_a_fault_of_access_is_told_before_anything_is_started(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    data = tmp_path / "data"
+
+    result = run(
+        command,
+        TIDEGAUGE_DATA_DIR=str(data),
+        TIDEGAUGE_ACCESS_TOKEN="short",
+        TIDEGAUGE_TRUSTED_PROXIES="nonsense",
+    )
+
+    assert result.exit_code == 2
+    assert "TIDEGAUGE_ACCESS_TOKEN: it has 5 characters" in result.stderr
+    assert "TIDEGAUGE_TRUSTED_PROXIES: 'nonsense'" in result.stderr
+    assert result.stdout == ""
+    assert not data.exists()
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])

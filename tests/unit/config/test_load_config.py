@@ -48,6 +48,26 @@ def test_all_faults_are_reported_together() -> None:
     assert "DATABASE_URL and DATABASE_URL_FILE are both set" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("TIDEGAUGE_ACCESS_TOKEN", "too-short", "it has 9 characters, at least 16 are wanted"),
+        ("TIDEGAUGE_ACCESS_TOKEN", "  ", "it has 0 characters"),
+        ("TIDEGAUGE_GRAFANA_SECRET", "too-short", "it has 9 characters"),
+        ("TIDEGAUGE_TRUSTED_PROXIES", "10.0.0.0/8,nonsense", "'nonsense' does not appear to be"),
+        ("TIDEGAUGE_TRUSTED_PROXIES", "10.1.2.3/8", "10.1.2.3/8 has host bits set"),
+    ],
+)
+def test_settings_that_would_let_the_wrong_ones_in_are_refused(
+    name: str, text: str, reason: str
+) -> None:
+    message = faults({name: text, "TIDEGAUGE_PORT": "99999"})
+
+    assert f"{name}: {reason}" in message
+    assert "TIDEGAUGE_PORT" in message
+    assert "too-short" not in message
+
+
 def test_unknown_names_outside_our_prefix_are_left_alone() -> None:
     assert load_config({"HOME": "/root", "TIDE": "1"}) == Config()
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from tidegauge.errors import DeadlineExceeded, QueryFailed, TidegaugeError, Unavailable
+from tidegauge.errors import Cancelled, DeadlineExceeded, QueryFailed, TidegaugeError, Unavailable
 from tidegauge.query.flight import SingleFlight
 from tidegauge.query.limits import Deadline, QuerySlots
 
@@ -181,4 +181,28 @@ def test_only_so_many_wait() -> None:
     work.may_end.set()
 
     assert isinstance(error, Unavailable)
+    assert first.finish() == ("done", False)
+
+
+def test_a_follower_that_is_cancelled_ends_while_the_other_works_on(waiting, flight) -> None:
+    work, deadline, ended = Work("done"), make_deadline(), []
+
+    def follow() -> None:
+        try:
+            flight.run(b"key", deadline=deadline, work=work, suits=lambda _: True)
+        except Cancelled as exc:
+            ended.append(exc)
+
+    first = Caller(flight, work)
+    assert work.begun.wait(PATIENCE_S)
+    follower = threading.Thread(target=follow)
+    follower.start()
+    wait_until(lambda: waiting.count == 1, timeout_s=PATIENCE_S, what="the follower waits")
+
+    deadline.cancellation.request()
+    follower.join(PATIENCE_S)
+
+    assert len(ended) == 1
+    assert not work.may_end.is_set()
+    work.may_end.set()
     assert first.finish() == ("done", False)

@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def running(clock: Clock) -> RunningQueries:
-    return RunningQueries(monotonic=clock, clock_ms=lambda: 5000, process_id=77)
+    return RunningQueries(monotonic=clock, clock_ms=lambda: 5000, process_id="77")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_query_of_another_process_is_not_found_and_the_text_says_why(running) 
         running.cancel("78-1")
 
 
-@pytest.mark.parametrize("text", ["", "1", "a-1", "1-b", "-1", "1-"])
+@pytest.mark.parametrize("text", ["", "1", "A-1", "1-b", "-1", "1-", "1-1\n", "1-٤"])
 def test_what_is_no_id_is_refused(running, text: str) -> None:
     with pytest.raises(InvalidInput):
         running.cancel(text)

@@ -50,6 +50,10 @@ def fail() -> str:
     raise Unavailable("it is away")
 
 
+def refuse() -> str:
+    raise InvalidInput("bad query")
+
+
 def run(breaker: CircuitBreaker, *works) -> None:
     for work in works:
         with contextlib.suppress(Unavailable):
@@ -93,9 +97,6 @@ def test_failures_that_left_the_window_do_not_count(breaker, clock) -> None:
 
 
 def test_what_is_no_failure_of_the_neighbour_does_not_open_it(breaker) -> None:
-    def refuse() -> None:
-        raise InvalidInput("bad query")
-
     for _ in range(20):
         with pytest.raises(InvalidInput):
             breaker.call(refuse)
@@ -166,6 +167,55 @@ def test_a_failed_trial_opens_it_for_another_pause(breaker, clock) -> None:
     assert breaker.state is State.OPEN
     clock.now_s += CONFIG.reset_s - 1
     assert breaker.state is State.OPEN
+
+
+def test_a_trial_that_ends_in_bad_input_leaves_the_decision_to_the_next_call(
+    breaker, clock, events
+) -> None:
+    open_it(breaker)
+    clock.now_s += CONFIG.reset_s
+
+    with pytest.raises(InvalidInput):
+        breaker.call(refuse)
+
+    assert (breaker.state, events[-1]) == (State.HALF_OPEN, "unclear")
+    run(breaker, succeed)
+    assert breaker.state is State.CLOSED
+
+
+def test_after_a_trial_that_ends_in_bad_input_a_failure_opens_it_again(breaker, clock) -> None:
+    open_it(breaker)
+    clock.now_s += CONFIG.reset_s
+    with pytest.raises(InvalidInput):
+        breaker.call(refuse)
+
+    run(breaker, fail)
+
+    assert breaker.state is State.OPEN
+
+
+def test_bad_input_does_not_dilute_the_share_of_failures(breaker) -> None:
+    for _ in range(20):
+        with pytest.raises(InvalidInput):
+            breaker.call(refuse)
+
+    run(breaker, *[fail] * CONFIG.volume)
+
+    assert breaker.state is State.OPEN
+
+
+def test_an_excused_failure_does_not_count_and_an_open_breaker_refuses_all_the_same(
+    breaker,
+) -> None:
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            breaker.call(fail, excuses=lambda fault: True)
+    assert breaker.state is State.CLOSED
+
+    open_it(breaker)
+
+    with pytest.raises(BreakerOpen):
+        breaker.call(succeed, excuses=lambda fault: True)
 
 
 def test_calls_that_began_before_it_opened_do_not_decide(breaker) -> None:
