@@ -463,3 +463,43 @@ class TestGrafana:
 
         assert known["username"] == "admin"
         assert "user:change" not in known["permissions"]
+
+
+class TestWithoutDatabase:
+    """While the database is away, whoever was known goes on being known, but not who has ended."""
+
+    @pytest.fixture
+    def away(self, open_app, config: Config, free_port: int) -> FlaskClient:
+        """A client of another process, which shares Redis and reaches no database."""
+        url = f"postgresql://nobody@127.0.0.1:{free_port}/none"
+        database = DatabaseConfig(url=url, connect_timeout_s=1)
+        return open_app(replace(config, database=database)).test_client()
+
+    def test_a_session_and_a_token_go_on(self, app: Flask, away: FlaskClient) -> None:
+        admin = sign_in(app, "admin")
+        token = make_token(admin, "query")["token"]
+        for headers in ({}, bearer(token)):
+            assert admin.get("/api/v1/auth/me", headers=headers).status_code == 200
+        away.set_cookie("tidegauge_session", admin.get_cookie("tidegauge_session").value)
+
+        assert away.get("/api/v1/auth/me").get_json()["data"]["username"] == "admin"
+        known = away.get("/api/v1/auth/me", headers=bearer(token)).get_json()["data"]
+        assert known["kind"] == "token"
+
+    def test_what_has_ended_stays_ended(self, app: Flask, away: FlaskClient) -> None:
+        client = sign_in(app, "viewer")
+        client.get("/api/v1/auth/me")
+        cookie = client.get_cookie("tidegauge_session").value
+        client.post("/api/v1/auth/logout")
+        away.set_cookie("tidegauge_session", cookie)
+
+        assert away.get("/api/v1/auth/me").status_code == 503
+
+    def test_who_is_not_known_hears_that_nobody_can_say(self, app, away: FlaskClient) -> None:
+        away.set_cookie("tidegauge_session", "C" * 43)
+
+        first, second = away.get("/api/v1/auth/me"), away.get("/api/v1/auth/me")
+
+        assert (first.status_code, second.status_code) == (503, 503)
+        assert first.headers["Retry-After"]
+        assert login(away, "viewer").status_code == 503

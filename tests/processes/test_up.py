@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.product import Up, parent_of
 from tests.support.servers import wait_until
@@ -60,6 +61,21 @@ def test_a_signal_stops_everything_in_order(up: Up, order: signal.Signals) -> No
     assert up.output.rstrip().endswith("stopped")
     assert [pid for pid in family if parent_of(pid)] == []
     assert not (up.data / "postgres/postmaster.pid").exists()
+
+
+def test_the_first_start_tells_the_password_of_the_admin_once(up: Up) -> None:
+    (password,) = re.findall(r"admin, password (\S{24}) ", up.output)
+    body = {"username": "admin", "password": password}
+    signed_in = requests.post(f"{up.base}/api/v1/auth/login", json=body, timeout=10)
+    stats = requests.get(
+        f"{up.base}/api/v1/admin/stats", cookies=signed_in.cookies.get_dict(), timeout=10
+    )
+    stranger = requests.get(f"{up.base}/api/v1/admin/stats", timeout=10)
+    up.stop()
+    up.start()
+
+    assert (signed_in.status_code, stats.status_code, stranger.status_code) == (200, 200, 403)
+    assert "password" not in up.output
 
 
 def test_second_start_finds_the_data(up: Up) -> None:
