@@ -67,3 +67,19 @@ def test_the_root_is_404_json_not_a_page(client) -> None:
 
 def test_the_app_keeps_the_order_of_keys(app: Flask) -> None:
     assert app.json.sort_keys is False
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/api/v1/metrics", "/prometheus/api/v1/nothing"])
+def test_no_answer_can_run_be_framed_or_kept(client, path: str) -> None:
+    headers = client.get(path).headers
+
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; frame-ancestors")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_the_log_says_who_asked(client, log_lines) -> None:
+    client.get("/api/v1/metrics")
+
+    assert log_lines()[-1]["user_id"] == "local"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import structlog
 from flask import Flask, request
 
 from tidegauge.auth.permissions import OPEN_TO_ALL
@@ -67,5 +68,6 @@ def install_guard(app: Flask) -> None:
         sender = current_principal()
         if sender.kind == "stranger":
             raise Unauthenticated(why_stranger())
+        structlog.contextvars.bind_contextvars(user_id=sender.key)
         if not sender.may(permission):
             raise Forbidden(f"{sender.name} may not do this: it needs the permission {permission}")
