@@ -13,8 +13,6 @@ from tests.support.product import Up
 from tests.support.senders import Sender
 from tests.support.stack import Stack
 
-AWAY = (502, 503, 504)
-"""nginx answers 502 or 504 for a server that was shot; those promise nothing either."""
 MakeSenders = Callable[..., list[Sender]]
 
 
@@ -58,7 +56,7 @@ def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeS
     metric = "pipeline_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
     first_ms = time.time_ns() // 1_000_000 - 3_000_000
 
-    def make(*, away: tuple[int, ...] = AWAY, repeat: bool = False) -> list[Sender]:
+    def make(*, repeat: bool = False) -> list[Sender]:
         for number in range(3):
             made.append(
                 Sender(
@@ -68,7 +66,6 @@ def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeS
                     as_json=number == 0,
                     headers=stack.headers,
                     metric=metric,
-                    away=away,
                     repeat=repeat,
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from tests.support.wire import HEADERS, compress, write_request
 
 BATCH = 50
 METRIC = "acknowledged_total"
+NOT_NOW = 503
+"""Any other refusal is kept in `Sender.refused`."""
 Times = list[int]
 
 
@@ -48,7 +50,6 @@ class Sender(threading.Thread):
         as_json: over the JSON API instead of remote write.
         headers: sent with every request.
         metric: the metric's name.
-        away: statuses that say "not now"; any other refusal is kept in `refused`.
         repeat: send the same batch again, under the same request id, until it is acknowledged.
     """
 
@@ -61,13 +62,12 @@ class Sender(threading.Thread):
         as_json: bool,
         headers: Mapping[str, str] | None = None,
         metric: str = METRIC,
-        away: Collection[int] = (503,),
         repeat: bool = False,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._base, self._as_json, self.metric = base, as_json, metric
         self._headers = dict(headers or {})
-        self._away, self._repeat = away, repeat
+        self._repeat = repeat
         self._next_ms = first_ms
         self._go, self._idle, self._end = threading.Event(), threading.Event(), threading.Event()
         self.acknowledged: Times = []
@@ -118,9 +118,9 @@ class Sender(threading.Thread):
         if answer.status_code in (202, 204):
             self.acknowledged += times
             return True
-        if answer.status_code not in self._away:
+        if answer.status_code != NOT_NOW:
             self.refused.append(f"{answer.status_code}: {answer.text[:500]}")
-        elif answer.status_code == 503 and "Retry-After" not in answer.headers:
+        elif "Retry-After" not in answer.headers:
             self.without_retry_after += 1
         return False
 
