@@ -8,19 +8,20 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from typing import Any
 
-import psycopg2
 import pytest
 
-from tests.support.senders import BATCH, Sender, Tally, ingest_until, settle
+from tests.support.senders import (
+    BATCH,
+    Sender,
+    check_exactly_once,
+    ingest_until,
+    settle_paused,
+)
 from tests.support.servers import wait_until
 from tests.support.stack import SERVERS, WORKERS, Stack
 
 SEED = 20_261_124
-QUERY = "/prometheus/api/v1/query"
 ROUNDS = int(os.environ.get("TIDEGAUGE_TEST_ROUNDS", "12"))
 WORKER_RECOVERY_S = 5.0  # reliability.md, F1
 HEAL_S = 10.0  # reliability.md, F5; of RabbitMQ (F3) likewise
@@ -28,20 +29,6 @@ OUTAGE_S = float(os.environ.get("TIDEGAUGE_TEST_OUTAGE_SECONDS", "5"))
 MakeSenders = Callable[..., list[Sender]]
 
 pytestmark = pytest.mark.timeout(900 + 10 * ROUNDS)
-
-
-def settled(stack: Stack, senders: list[Sender], *, may_double: bool = False) -> Tally:
-    """Let the senders pause, and return the comparison once the queue has run dry."""
-    for sender in senders:
-        sender.pause()
-    assert [sender.refused for sender in senders] == [[] for _ in senders]
-    return settle(stack, senders, senders[0].metric, may_double=may_double)
-
-
-def check_exactly_once(stack: Stack, senders: list[Sender]) -> None:
-    found = settled(stack, senders)
-    assert found.acknowledged > 0
-    assert (found.lost, found.double) == (0, 0), found
 
 
 def test_kill_9_of_a_worker_at_random_points(
@@ -70,16 +57,11 @@ def test_kill_9_of_a_worker_at_random_points(
 
 def stored_samples(stack: Stack, metric: str) -> int:
     """Return how many samples of a metric are stored, repeated ones too."""
-    with (
-        closing(psycopg2.connect(stack.postgres.url, connect_timeout=5)) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(
-            "SELECT coalesce(sum(sample_count), 0) FROM arrivals"
-            " JOIN metric_definitions ON metric_definitions.id = metric_id WHERE name = %s",
-            (metric,),
-        )
-        return int(cursor.fetchone()[0])
+    return stack.count(
+        "SELECT coalesce(sum(sample_count), 0) FROM arrivals"
+        " JOIN metric_definitions ON metric_definitions.id = metric_id WHERE name = %s",
+        metric,
+    )
 
 
 def test_all_workers_killed_leaves_the_backlog_to_the_next(
@@ -114,7 +96,7 @@ def test_kill_9_of_a_server_and_the_same_request_again_changes_no_answer(
         stack.parts[victim].kill()
         ingest_until(senders, BATCH)
         stack.restart(victim)
-    found = settled(stack, senders, may_double=True)
+    found = settle_paused(stack, senders, may_double=True)
 
     # A repeated request is a message of its own, so its rows may be there twice; what a query
     # answers is one sample for each time, with the one value it was sent with.
@@ -202,39 +184,6 @@ def test_immediate_restarts_of_postgresql_leave_whole_messages_once(
     check_exactly_once(stack, senders)
     rows = stack.read_stored(senders[0].metric)
     assert len(rows) % BATCH == 0, "a part of a message is stored"
-
-
-def test_a_held_lock_stops_no_acknowledgement_and_piles_up_no_queries(
-    stack: Stack, make_senders: MakeSenders
-) -> None:
-    senders = make_senders()
-    ingest_until(senders, BATCH)
-    with (
-        closing(psycopg2.connect(stack.postgres.url, connect_timeout=5)) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute("LOCK TABLE arrivals IN ACCESS EXCLUSIVE MODE")
-        ingest_until(senders, 20 * BATCH)
-        query = f'{senders[0].metric}{{fresh!="lock"}}'
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(stack.get, QUERY, params={"query": query})
-            wait_until(lambda: count_waiting(cursor) > 0, timeout_s=30, what="the query waits")
-            answer = asked.result(60)
-        assert answer.status_code == 503, answer.text
-        # What is cancelled here may end a moment after its answer.
-        wait_until(lambda: count_waiting(cursor) == 0, timeout_s=5, what="no query is left behind")
-        connection.rollback()
-    stack.wait_ready()
-    check_exactly_once(stack, senders)
-
-
-def count_waiting(cursor: Any) -> int:
-    """Return how many connections wait for a lock, those of the workers aside."""
-    cursor.execute(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND application_name <> 'tidegauge worker'"
-    )
-    return int(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("fault", ["killed", "flushed"])

@@ -60,9 +60,11 @@ class Trap:
     def takes(self, connection: int, way: Way, message: bytes) -> bool:
         """Return whether this is the message to act on."""
         with self._lock:
+            if self._taken:
+                return False
             place = self._progress.get(connection, 0)
             wanted = self.sorts[place]
-            if self._taken or way is not wanted.way or not wanted.matches(message):
+            if way is not wanted.way or not wanted.matches(message):
                 return False
             self._progress[connection] = place + 1
             self._taken = place + 1 == len(self.sorts)

@@ -71,6 +71,7 @@ class Sender(threading.Thread):
         self._next_ms = first_ms
         self._go, self._idle, self._end = threading.Event(), threading.Event(), threading.Event()
         self.acknowledged: Times = []
+        self.latencies_s: list[float] = []
         self.sent: Times = []
         self.refused: list[str] = []
         self.statuses: Counter[int] = Counter()
@@ -109,6 +110,7 @@ class Sender(threading.Thread):
 
     def _try(self, session: requests.Session, times: Times) -> bool:
         """Return whether the batch was acknowledged."""
+        begin = time.monotonic()
         try:
             answer = self._post(session, times)
         except requests.RequestException:
@@ -117,6 +119,7 @@ class Sender(threading.Thread):
         self.statuses[answer.status_code] += 1
         if answer.status_code in (202, 204):
             self.acknowledged += times
+            self.latencies_s.append(time.monotonic() - begin)
             return True
         if answer.status_code != NOT_NOW:
             self.refused.append(f"{answer.status_code}: {answer.text[:500]}")
@@ -204,3 +207,20 @@ def settle(
         if (found.lost == 0 and (may_double or found.double == 0)) or time.monotonic() > end:
             return found
         time.sleep(0.2)
+
+
+def check_exactly_once(product: Product, senders: Sequence[Sender]) -> None:
+    """Let the senders pause; fail unless all that was acknowledged is stored, and stored once."""
+    found = settle_paused(product, senders)
+    assert found.acknowledged > 0
+    assert (found.lost, found.double) == (0, 0), found
+
+
+def settle_paused(
+    product: Product, senders: Sequence[Sender], *, may_double: bool = False
+) -> Tally:
+    """Let the senders pause, and return the comparison once the queue has run dry."""
+    for sender in senders:
+        sender.pause()
+    assert [sender.refused for sender in senders] == [[] for _ in senders]
+    return settle(product, senders, senders[0].metric, may_double=may_double)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg2
 import requests
 from tidegauge.storage.embedded import EmbeddedPostgres
 from tidegauge.storage.migrate import apply_migrations
@@ -243,6 +245,16 @@ class Stack:
     def read_stored(self, metric: str) -> np.ndarray:
         """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
         return read_stored(self.postgres.url, metric)
+
+    def count(self, statement: str, *values: object) -> int:
+        """Return the one number that a statement asks the database for, with no relay between."""
+        with (
+            closing(psycopg2.connect(self.postgres.url, connect_timeout=5)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, values)
+            (found,) = cursor.fetchone() or (0,)
+            return int(found)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker, or of a server that needs no relay to RabbitMQ."""
