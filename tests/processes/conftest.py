@@ -13,6 +13,7 @@ from tests.support.product import Up
 from tests.support.senders import Sender
 from tests.support.stack import Stack
 
+POOL_SIZE = 8
 MakeSenders = Callable[..., list[Sender]]
 
 
@@ -38,15 +39,27 @@ def up(make_up: Callable[..., Up]) -> Up:
     return product
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The real set, once for all tests: it takes ten seconds to start."""
     need_programs("rabbitmq-server", "redis-server", "nginx")
-    made = Stack(tmp_path_factory.mktemp("stack"))
+    made = Stack(
+        tmp_path_factory.mktemp("stack"),
+        relayed=True,
+        settings={"TIDEGAUGE_DB_POOL_SIZE": str(POOL_SIZE)},
+    )
     try:
         made.start()
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Stack:
+    """The real set with all its parts, whatever a test before has left of them."""
+    whole_stack.revive()
+    return whole_stack
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ class Sender(threading.Thread):
         self.sent: Times = []
         self.refused: list[str] = []
         self.statuses: Counter[int] = Counter()
+        self.unanswered = 0
         self.without_retry_after = 0
 
     def run(self) -> None:
@@ -114,6 +115,7 @@ class Sender(threading.Thread):
         try:
             answer = self._post(session, times)
         except requests.RequestException:
+            self.unanswered += 1
             self._end.wait(0.02)  # It is down; ask again soon.
             return False
         self.statuses[answer.status_code] += 1
@@ -224,3 +226,17 @@ def settle_paused(
         sender.pause()
     assert [sender.refused for sender in senders] == [[] for _ in senders]
     return settle(product, senders, senders[0].metric, may_double=may_double)
+
+
+def take_percentiles_s(senders: Sequence[Sender], *percents: float) -> list[float]:
+    """Let the senders pause; return percentiles of the acknowledgements since the last call.
+
+    Returns:
+        Seconds, one for each of percents.
+    """
+    for sender in senders:
+        sender.pause()
+    times_s = np.concatenate([sender.latencies_s for sender in senders])
+    for sender in senders:
+        sender.latencies_s.clear()
+    return [float(found) for found in np.percentile(times_s, percents)]

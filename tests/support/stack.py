@@ -61,6 +61,23 @@ class Part:
         assert self.process is not None, f"{self.name} is not running"
         return self.process.pid
 
+    @classmethod
+    def of_tidegauge(cls, name: str, command: str, env: Mapping[str, str], folder: Path) -> Part:
+        """Return a `tidegauge serve` or `worker` on a free port."""
+        port = free_port()
+        whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
+        return cls(name, whole, env, folder, f"http://127.0.0.1:{port}/health")
+
+    @property
+    def base(self) -> str:
+        """The address that its paths begin with."""
+        return self.ready_url.removesuffix("/health")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
     def start(self, timeout_s: float = START_S) -> None:
         """Start it and wait until it works."""
         with self.log.open("ab") as out:
@@ -79,6 +96,10 @@ class Part:
                 what=f"{self.name} answers; see {self.log}",
             )
         assert process.poll() is None, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
+
+    def change(self, environment: Mapping[str, str]) -> None:
+        """Let it have these variables from its next start on."""
+        self._env.update(environment)
 
     def stop(self) -> int:
         """Stop it in order and return its exit code."""
@@ -154,10 +175,22 @@ class Stack:
         self.wait_ready()
         self.check_alive()
 
+    def revive(self) -> None:
+        """Start what does not run, and wait until all is ready."""
+        if self.postgres.poll() is not None:
+            self.postgres.start()
+        for neighbour in (self.rabbitmq, self.redis):
+            if neighbour is not None and not neighbour.pid:
+                neighbour.start()
+        for part in self.parts.values():
+            if not part.runs:
+                part.start()
+        self.wait_ready()
+
     def close(self) -> None:
         """End everything that runs, in order."""
         for part in reversed(self.parts.values()):
-            if part.process is not None and part.process.poll() is None:
+            if part.runs:
                 part.stop()
         for neighbour in (self.redis, self.rabbitmq):
             if neighbour is not None:
@@ -181,7 +214,7 @@ class Stack:
         ended = [
             f"{name} ({part.process and part.process.poll()}):\n{part.log.read_text()[-2000:]}"
             for name, part in self.parts.items()
-            if part.process is None or part.process.poll() is not None
+            if not part.runs
         ]
         assert not ended, "\n".join(ended)
 
@@ -210,7 +243,7 @@ class Stack:
         """
         begin = time.monotonic()
         for name in SERVERS:
-            url = self.parts[name].ready_url.removesuffix("/health") + "/health/ready"
+            url = f"{self.parts[name].base}/health/ready"
             wait_until(
                 lambda url=url: answers(url),  # type: ignore[misc]
                 timeout_s=begin + timeout_s - time.monotonic(),
@@ -280,20 +313,15 @@ class Stack:
     def _make_parts(self) -> None:
         env = self.environment()
         for name in WORKERS if self.rabbitmq else ():
-            self._add(name, "worker", free_port(), env)
-        ports = [free_port() for _ in SERVERS]
-        for name, port in zip(SERVERS, ports, strict=True):
+            self.parts[name] = Part.of_tidegauge(name, "worker", env, self.folder)
+        for name in SERVERS:
             relay = self.broker_relays.get(name)
             own = {"RABBITMQ_URL": self.rabbitmq.url_at(relay.port)} if relay else {}
-            self._add(name, "serve", port, {**env, **own})
-        api = [f"127.0.0.1:{port}" for port in ports]
+            server = Part.of_tidegauge(name, "serve", {**env, **own}, self.folder)
+            self.parts[name] = server
+        api = [self.parts[name].base.removeprefix("http://") for name in SERVERS]
         command = prepare_nginx(self.folder, port=self.port, api=api)
         self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health/live")
-
-    def _add(self, name: str, command: str, port: int, env: Mapping[str, str]) -> None:
-        whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
-        url = f"http://127.0.0.1:{port}/health"
-        self.parts[name] = Part(name, whole, env, self.folder, url)
 
 
 def _neighbours(
