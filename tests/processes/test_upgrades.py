@@ -141,7 +141,10 @@ def test_the_version_before_and_this_one_work_side_by_side(
 
 KILLED_AT = {
     "first-table": [query("CREATE TABLE metric_definitions")],
-    "recorded-not-committed": [query("schema_migrations", "INSERT INTO")],
+    "recorded-not-committed": [
+        query("CREATE TABLE metric_definitions"),
+        query("INSERT INTO", "schema_migrations"),
+    ],
     "last-view": [query("CREATE VIEW metrics_raw")],
 }
 
