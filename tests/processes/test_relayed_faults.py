@@ -190,7 +190,7 @@ def test_a_slow_postgresql_delays_no_acknowledgement_and_piles_up_no_queries(
     take_percentiles_s(
         senders, 99
     )  # Without the first requests, which make connections and series.
-    ingest_until(senders, 50 * BATCH)
+    ingest_until(senders, 20 * BATCH)
     (before_s,) = take_percentiles_s(senders, 99)
     with closing(psycopg2.connect(stack.postgres.url, connect_timeout=5)) as connection:
         cursor = connection.cursor()

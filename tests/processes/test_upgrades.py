@@ -50,22 +50,21 @@ def replace(
     names: Sequence[str],
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Stop and start parts one by one while the senders send, each once the last one works.
+    """Stop and start parts one by one while senders send, each once the last is at work again.
 
     Args:
         names: which.
         environment: changes for the new processes.
     """
     for name in names:
-        ingest_until(senders, BATCH)
+        for server in SERVERS:
+            # nginx asks a server that was away again only after a few seconds.
+            wait_until(
+                partial(takes_samples, stack, server), timeout_s=30, what=f"nginx uses {server}"
+            )
         assert stack.parts[name].stop() == 0
         stack.parts[name].change(environment or {})
         stack.restart(name)
-        if name in SERVERS:
-            # nginx asks a server that was away again only after a few seconds.
-            wait_until(
-                partial(takes_samples, stack, name), timeout_s=30, what=f"nginx uses {name} again"
-            )
         ingest_until(senders, BATCH)
 
 
@@ -92,6 +91,7 @@ def test_a_rolling_restart_fails_no_write(
     stack: Stack, make_senders: MakeSenders, record_property: Callable[[str, object], None]
 ) -> None:
     senders = make_senders()
+    ingest_until(senders, BATCH)
     replace(stack, senders, [*WORKERS, *SERVERS])
     check_exactly_once(stack, senders)
     record_property("come_again", sum(sender.statuses[NOT_NOW] for sender in senders))
@@ -132,6 +132,7 @@ def test_the_version_before_and_this_one_work_side_by_side(
     assert found.startswith(str(version_before)), "the test would run the version of today"
 
     senders = make_senders()
+    ingest_until(senders, BATCH)
     # One server stays: old workers read its messages, then new ones read those of the old server.
     replace(stack, senders, [*WORKERS, SERVERS[0]], before)
     replace(stack, senders, [*WORKERS, SERVERS[0]], {"PYTHONPATH": ""})
@@ -140,12 +141,11 @@ def test_the_version_before_and_this_one_work_side_by_side(
 
 
 KILLED_AT = {
-    "first-table": [query("CREATE TABLE metric_definitions")],
-    "recorded-not-committed": [
+    "first-recorded-not-committed": [
         query("CREATE TABLE metric_definitions"),
         query("INSERT INTO", "schema_migrations"),
     ],
-    "last-view": [query("CREATE VIEW metrics_raw")],
+    "amid-the-last": [query("CREATE VIEW metrics_raw")],
 }
 
 
