@@ -108,7 +108,6 @@ def start_senders(stack: Stack, count: int) -> list[Sender]:
             as_json=number == 0,
             headers=stack.headers,
             metric=METRIC,
-            away=(502, 503, 504),
         )
         for number in range(count)
     ]

@@ -13,8 +13,7 @@ from tests.support.product import Up
 from tests.support.senders import Sender
 from tests.support.stack import Stack
 
-AWAY = (502, 503, 504)
-"""nginx answers 502 or 504 for a server that was shot; those promise nothing either."""
+POOL_SIZE = 8
 MakeSenders = Callable[..., list[Sender]]
 
 
@@ -40,17 +39,31 @@ def up(make_up: Callable[..., Up]) -> Up:
     return product
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The real set, once for all tests: it takes ten seconds to start."""
     need_programs("rabbitmq-server", "redis-server", "nginx")
-    # No test here kills RabbitMQ, so none need wait until it would find its new queue again.
-    settings = {"TIDEGAUGE_RABBITMQ_SETTLE_SECONDS": "0"}
-    made = Stack(tmp_path_factory.mktemp("stack"), settings=settings)
+    made = Stack(
+        tmp_path_factory.mktemp("stack"),
+        relayed=True,
+        settings={
+            "TIDEGAUGE_DB_POOL_SIZE": str(POOL_SIZE),
+            # No test here kills RabbitMQ: none need wait until it would find its new queue again.
+            "TIDEGAUGE_RABBITMQ_SETTLE_SECONDS": "0",
+        },
+    )
     try:
         made.start()
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Stack:
+    """The real set with all its parts, whatever a test before has left of them."""
+    whole_stack.revive()
+    return whole_stack
 
 
 @pytest.fixture
@@ -60,7 +73,7 @@ def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeS
     metric = "pipeline_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
     first_ms = time.time_ns() // 1_000_000 - 3_000_000
 
-    def make(*, away: tuple[int, ...] = AWAY, repeat: bool = False) -> list[Sender]:
+    def make(*, repeat: bool = False) -> list[Sender]:
         for number in range(3):
             made.append(
                 Sender(
@@ -70,7 +83,6 @@ def make_senders(stack: Stack, request: pytest.FixtureRequest) -> Iterator[MakeS
                     as_json=number == 0,
                     headers=stack.headers,
                     metric=metric,
-                    away=away,
                     repeat=repeat,
                 )
             )

@@ -1,16 +1,21 @@
-"""`/metrics` tells of all API processes, whichever of them answers."""
+"""All processes tell of themselves: over `/metrics`, and in the storage."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
+import time
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import requests
 
-from tests.support.product import Up, children_of
+from tests.support.product import Up, children_of, clean_environment
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.servers import wait_until
+from tests.support.stack import Part
 
 POOL_SIZE = 5
 SCRAPES = 8
@@ -54,3 +59,35 @@ def test_counters_add_up_and_gauges_of_the_dead_are_gone(make_up: Callable[..., 
         lambda: read_values(product, limit) == both, timeout_s=30, what="two processes again"
     )
     assert read_values(product, points) == {20.0}
+
+
+def test_each_process_stores_its_own_series_through_the_queue(
+    migrated_database_url: str, rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    env = clean_environment(
+        DATABASE_URL=migrated_database_url,
+        RABBITMQ_URL=rabbitmq.add_vhost("own-metrics"),
+        TIDEGAUGE_HTTP_WORKERS="2",
+        TIDEGAUGE_OWN_METRICS_SECONDS="1",
+    )
+    parts = [Part.of_tidegauge(name, name, env, tmp_path) for name in ("worker", "serve")]
+    ask = f"{parts[1].base}/prometheus/api/v1/query"
+
+    def found() -> Counter[str]:
+        """Return how many series tell of each process's own connections."""
+        query = f'db_connections_limit{{job="tidegauge",fresh!="{time.monotonic_ns()}"}}'
+        answer = requests.post(ask, data={"query": query}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return Counter(one["metric"]["process"] for one in answer.json()["data"]["result"])
+
+    try:
+        for part in parts:
+            part.start()
+        wait_until(
+            lambda: len(found()) >= 3, timeout_s=30, what="three processes have told of themselves"
+        )
+        assert found() == {"api-0": 1, "api-1": 1, "worker-0": 1}
+    finally:
+        for part in reversed(parts):
+            if part.runs:
+                part.stop()

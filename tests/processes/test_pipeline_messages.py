@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +19,13 @@ import pytest
 
 from benchmarks.resources import memory_bytes
 from tests.support.product import clean_environment
+from tests.support.senders import (
+    BATCH,
+    Sender,
+    check_exactly_once,
+    ingest_until,
+    take_percentiles_s,
+)
 from tests.support.servers import wait_until
 from tests.support.stack import SERVERS, WORKERS, Stack
 from tests.support.wire import HEADERS, compress, varint, write_request
@@ -25,7 +34,8 @@ pytestmark = pytest.mark.timeout(600)
 
 WRITE = "/prometheus/api/v1/write"
 QUEUE = "metrics.ingest"
-SERIES = 100_000
+SERIES = int(os.environ.get("TIDEGAUGE_TEST_NEW_SERIES", "100000"))
+FLOOD_BATCH = 5000
 
 
 def now_ms() -> int:
@@ -203,23 +213,27 @@ def test_servers_and_workers_that_meet_the_same_new_series_do_not_collide(stack:
     assert len(set(stack.read_stored("same_new")["series"])) == 500
 
 
-def test_a_flood_of_new_series_meets_the_limit_and_spares_existing_ones(stack: Stack) -> None:
-    at_ms = now_ms()
+def test_a_flood_of_new_series_meets_the_limit_and_spares_existing_ones(
+    stack: Stack,
+    make_senders: Callable[..., list[Sender]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    at_ms, senders = now_ms(), make_senders()
     one = compress(write_request([({"__name__": "flooded", "n": "0"}, [(at_ms, 1.0)])]))
     assert stack.send(one, HEADERS, WRITE).status_code == 204
     stored_rows(stack, "flooded", 1)
-    statuses = set()
-    for begin in range(0, SERIES, 5000):
-        series = [
-            ({"__name__": "flooded", "n": str(number)}, [(at_ms + 1, 1.0)])
-            for number in range(begin, begin + 5000)
-        ]
-        answer = stack.send(compress(write_request(series)), HEADERS, WRITE)
-        statuses.add(answer.status_code)
-        if answer.status_code == 400:
-            assert "flooded" in answer.text, answer.text[:500]
-    assert 400 in statuses
-    assert statuses <= {204, 400, 503}
+    ingest_until(senders, 20 * BATCH)
+    record_state(stack, senders, record_property, "before")
+    for sender in senders:
+        sender.resume()
+    begin = time.monotonic()
+    statuses = Counter(flood(stack, first, at_ms) for first in range(0, SERIES, FLOOD_BATCH))
+    record_property("flood_s", time.monotonic() - begin)
+    record_state(stack, senders, record_property, "after")
+
+    assert statuses[400] > 0
+    assert set(statuses) <= {204, 400, 503}
+    check_exactly_once(stack, senders)
     again = compress(write_request([({"__name__": "flooded", "n": "0"}, [(at_ms + 2, 3.0)])]))
     assert stack.send(again, HEADERS, WRITE).status_code == 204
     wait_until(
@@ -227,3 +241,26 @@ def test_a_flood_of_new_series_meets_the_limit_and_spares_existing_ones(stack: S
         timeout_s=60,
         what="the existing series goes on",
     )
+
+
+def flood(stack: Stack, first: int, at_ms: int) -> int:
+    """Send a request of new series of one metric, and return its status."""
+    series = [
+        ({"__name__": "flooded", "n": str(number)}, [(at_ms + 1, 1.0)])
+        for number in range(first, first + FLOOD_BATCH)
+    ]
+    answer = stack.send(compress(write_request(series)), HEADERS, WRITE)
+    assert answer.status_code != 400 or "flooded" in answer.text, answer.text[:500]
+    return answer.status_code
+
+
+def record_state(
+    stack: Stack, senders: list[Sender], record: Callable[[str, object], None], when: str
+) -> None:
+    """Record the memory of each process, and how fast and often senders were acknowledged."""
+    for name in (*SERVERS, *WORKERS):
+        record(f"{name}_mib_{when}", round(memory_bytes(stack.parts[name].pid) / 2**20))
+    for sender in senders:
+        sender.pause()
+        record(f"{sender.name}_statuses_{when}", dict(sender.statuses))
+    record(f"acks_p50_p99_s_{when}", take_percentiles_s(senders, 50, 99))

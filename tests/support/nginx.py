@@ -14,6 +14,7 @@ from tests.support.debian import find_program
 from tests.support.servers import Server, free_port, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NOBODY = "127.0.0.1:9"
 
 
 def render_config(folder: Path, *, port: int, api: Sequence[str], grafana: str) -> str:
@@ -40,10 +41,26 @@ def render_config(folder: Path, *, port: int, api: Sequence[str], grafana: str) 
     return text if os.geteuid() else f"user root;\n{text}"
 
 
+def prepare_nginx(
+    folder: Path, *, port: int, api: Sequence[str], grafana: str = NOBODY
+) -> list[str]:
+    """Write the configuration into a folder, and return the command that runs nginx with it.
+
+    Args:
+        folder: for its files.
+        port: where it listens.
+        api: the addresses of the API servers.
+        grafana: that of Grafana; by default nobody listens there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "nginx.conf"
+    config.write_text(render_config(folder, port=port, api=api, grafana=grafana))
+    files = ["-p", str(folder), "-e", "stderr", "-c", str(config)]
+    return [str(find_program("nginx")), *files, "-g", "daemon off;"]
+
+
 @contextlib.contextmanager
-def run_nginx(
-    folder: Path, *, api: Sequence[str], grafana: str = "127.0.0.1:9"
-) -> Iterator[Server]:
+def run_nginx(folder: Path, *, api: Sequence[str], grafana: str = NOBODY) -> Iterator[Server]:
     """Run nginx with the repository's configuration before two API servers.
 
     Args:
@@ -52,12 +69,9 @@ def run_nginx(
         grafana: that of Grafana; by default nobody listens there.
     """
     port = free_port()
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "nginx.conf"
-    config.write_text(render_config(folder, port=port, api=api, grafana=grafana))
-    command = [str(find_program("nginx")), "-p", str(folder), "-e", "stderr", "-c", str(config)]
+    command = prepare_nginx(folder, port=port, api=api, grafana=grafana)
     with (folder / "nginx.log").open("ab") as log:
-        process = subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         wait_until(
             lambda: process.poll() is not None or _listens(port),

@@ -33,7 +33,7 @@ class RabbitMQ:
         self._folder = folder
         self._programs = find_program("rabbitmq-server").resolve().parent
         self.port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.url = self.url_at(self.port)
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "rabbitmq.conf").write_text(_CONFIG.format(port=self.port))
@@ -44,6 +44,11 @@ class RabbitMQ:
         """The process, while there is one; else 0."""
         running = self._process is not None and self._process.poll() is None
         return self._process.pid if self._process is not None and running else 0
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        """Return the address by which it is reached at a port."""
+        return f"amqp://guest:guest@127.0.0.1:{port}/"
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""

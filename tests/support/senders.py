@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from tests.support.wire import HEADERS, compress, write_request
 
 BATCH = 50
 METRIC = "acknowledged_total"
+NOT_NOW = 503
+"""Any other refusal is kept in `Sender.refused`."""
 Times = list[int]
 
 
@@ -48,7 +50,6 @@ class Sender(threading.Thread):
         as_json: over the JSON API instead of remote write.
         headers: sent with every request.
         metric: the metric's name.
-        away: statuses that say "not now"; any other refusal is kept in `refused`.
         repeat: send the same batch again, under the same request id, until it is acknowledged.
     """
 
@@ -61,19 +62,20 @@ class Sender(threading.Thread):
         as_json: bool,
         headers: Mapping[str, str] | None = None,
         metric: str = METRIC,
-        away: Collection[int] = (503,),
         repeat: bool = False,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._base, self._as_json, self.metric = base, as_json, metric
         self._headers = dict(headers or {})
-        self._away, self._repeat = away, repeat
+        self._repeat = repeat
         self._next_ms = first_ms
         self._go, self._idle, self._end = threading.Event(), threading.Event(), threading.Event()
         self.acknowledged: Times = []
+        self.latencies_s: list[float] = []
         self.sent: Times = []
         self.refused: list[str] = []
         self.statuses: Counter[int] = Counter()
+        self.unanswered = 0
         self.without_retry_after = 0
 
     def run(self) -> None:
@@ -109,18 +111,21 @@ class Sender(threading.Thread):
 
     def _try(self, session: requests.Session, times: Times) -> bool:
         """Return whether the batch was acknowledged."""
+        begin = time.monotonic()
         try:
             answer = self._post(session, times)
         except requests.RequestException:
+            self.unanswered += 1
             self._end.wait(0.02)  # It is down; ask again soon.
             return False
         self.statuses[answer.status_code] += 1
         if answer.status_code in (202, 204):
             self.acknowledged += times
+            self.latencies_s.append(time.monotonic() - begin)
             return True
-        if answer.status_code not in self._away:
+        if answer.status_code != NOT_NOW:
             self.refused.append(f"{answer.status_code}: {answer.text[:500]}")
-        elif answer.status_code == 503 and "Retry-After" not in answer.headers:
+        elif "Retry-After" not in answer.headers:
             self.without_retry_after += 1
         return False
 
@@ -204,3 +209,34 @@ def settle(
         if (found.lost == 0 and (may_double or found.double == 0)) or time.monotonic() > end:
             return found
         time.sleep(0.2)
+
+
+def check_exactly_once(product: Product, senders: Sequence[Sender]) -> None:
+    """Let the senders pause; fail unless all that was acknowledged is stored, and stored once."""
+    found = settle_paused(product, senders)
+    assert found.acknowledged > 0
+    assert (found.lost, found.double) == (0, 0), found
+
+
+def settle_paused(
+    product: Product, senders: Sequence[Sender], *, may_double: bool = False
+) -> Tally:
+    """Let the senders pause, and return the comparison once the queue has run dry."""
+    for sender in senders:
+        sender.pause()
+    assert [sender.refused for sender in senders] == [[] for _ in senders]
+    return settle(product, senders, senders[0].metric, may_double=may_double)
+
+
+def take_percentiles_s(senders: Sequence[Sender], *percents: float) -> list[float]:
+    """Let the senders pause; return percentiles of the acknowledgements since the last call.
+
+    Returns:
+        Seconds, one for each of percents.
+    """
+    for sender in senders:
+        sender.pause()
+    times_s = np.concatenate([sender.latencies_s for sender in senders])
+    for sender in senders:
+        sender.latencies_s.clear()
+    return [float(found) for found in np.percentile(times_s, percents)]

@@ -8,58 +8,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg2
 import requests
 from tidegauge.storage.embedded import EmbeddedPostgres
 from tidegauge.storage.migrate import apply_migrations
 
-from tests.support.debian import find_program
+from tests.support.nginx import prepare_nginx
 from tests.support.product import children_of, clean_environment, read_stored
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis import OwnRedis
+from tests.support.relay import Relay, measure_amqp, measure_postgresql, relayed_url, socket_of
 from tests.support.servers import answers, free_port, wait_until
 
 TOKEN = "a-token-for-tests-only"
 AUTHORIZATION = {"Authorization": f"Bearer {TOKEN}"}
 SERVERS = ("server-1", "server-2")
 WORKERS = ("worker-1", "worker-2")
+START_S = 60.0
 _UNLIMITED = "100000000"
-_NGINX = """\
-{user}
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_max_body_size 64m;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  upstream api {{
-{servers}
-    keepalive 16;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://api;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_connect_timeout 2s;
-      proxy_read_timeout 60s;
-    }}
-  }}
-}}
-"""
 
 
 class Part:
@@ -90,7 +61,26 @@ class Part:
         assert self.process is not None, f"{self.name} is not running"
         return self.process.pid
 
-    def start(self) -> None:
+    @classmethod
+    def of_tidegauge(cls, name: str, command: str, env: Mapping[str, str], folder: Path) -> Part:
+        """Return a `tidegauge serve` or `worker` on a free port."""
+        port = free_port()
+        whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
+        # What a server says of its parts is for those whom it knows.
+        path = "/health/live" if command == "serve" else "/health"
+        return cls(name, whole, env, folder, f"http://127.0.0.1:{port}{path}")
+
+    @property
+    def base(self) -> str:
+        """The address that its paths begin with."""
+        return self.ready_url.partition("/health")[0]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self, timeout_s: float = START_S) -> None:
         """Start it and wait until it works."""
         with self.log.open("ab") as out:
             self.process = process = subprocess.Popen(
@@ -104,10 +94,14 @@ class Part:
         if self.ready_url:
             wait_until(
                 lambda: process.poll() is not None or answers(self.ready_url),
-                timeout_s=60,
+                timeout_s=timeout_s,
                 what=f"{self.name} answers; see {self.log}",
             )
         assert process.poll() is None, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
+
+    def change(self, environment: Mapping[str, str]) -> None:
+        """Let it have these variables from its next start on."""
+        self._env.update(environment)
 
     def stop(self) -> int:
         """Stop it in order and return its exit code."""
@@ -137,6 +131,8 @@ class Stack:
         queue: with RabbitMQ and workers; otherwise servers write themselves.
         cache: with Redis.
         settings: more environment variables of servers and workers.
+        relayed: all reach PostgreSQL through `database_relay`, and each server reaches RabbitMQ
+            through its own of `broker_relays`.
     """
 
     def __init__(
@@ -146,6 +142,7 @@ class Stack:
         queue: bool = True,
         cache: bool = True,
         settings: Mapping[str, str] | None = None,
+        relayed: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
@@ -156,6 +153,9 @@ class Stack:
         self.base = f"http://127.0.0.1:{self.port}"
         self.headers = AUTHORIZATION
         self.parts: dict[str, Part] = {}
+        self._relayed = relayed
+        self.database_relay: Relay | None = None
+        self.broker_relays: dict[str, Relay] = {}
 
     @property
     def workers(self) -> list[str]:
@@ -169,21 +169,38 @@ class Stack:
         for neighbour in (self.rabbitmq, self.redis):
             if neighbour is not None:
                 neighbour.start()
+        if self._relayed:
+            self._make_relays()
         self._make_parts()
         for part in self.parts.values():
             part.start()
         self.wait_ready()
         self.check_alive()
 
+    def revive(self) -> None:
+        """Start what does not run, and wait until all is ready."""
+        if self.postgres.poll() is not None:
+            self.postgres.start()
+        for neighbour in (self.rabbitmq, self.redis):
+            if neighbour is not None and not neighbour.pid:
+                neighbour.start()
+        for part in self.parts.values():
+            if not part.runs:
+                part.start()
+        self.wait_ready()
+
     def close(self) -> None:
         """End everything that runs, in order."""
         for part in reversed(self.parts.values()):
-            if part.process is not None and part.process.poll() is None:
+            if part.runs:
                 part.stop()
         for neighbour in (self.redis, self.rabbitmq):
             if neighbour is not None:
                 neighbour.close()
         self.postgres.stop()
+        for relay in (self.database_relay, *self.broker_relays.values()):
+            if relay is not None:
+                relay.close()
 
     def pids(self) -> dict[str, int]:
         """Return the root process of everything that runs, by name."""
@@ -199,13 +216,13 @@ class Stack:
         ended = [
             f"{name} ({part.process and part.process.poll()}):\n{part.log.read_text()[-2000:]}"
             for name, part in self.parts.items()
-            if part.process is None or part.process.poll() is not None
+            if not part.runs
         ]
         assert not ended, "\n".join(ended)
 
-    def restart(self, name: str) -> None:
-        """Start a part that was killed or stopped."""
-        self.parts[name].start()
+    def restart(self, name: str, timeout_s: float = START_S) -> None:
+        """Start a part that was killed or stopped, and wait until it works."""
+        self.parts[name].start(timeout_s)
 
     def shoot_postgres(self) -> None:
         """Stop PostgreSQL as `pg_ctl -m immediate` does."""
@@ -220,17 +237,22 @@ class Stack:
         except requests.RequestException:
             return False
 
-    def wait_ready(self, timeout_s: float = 60) -> float:
-        """Wait until every server is ready, and nginx says so; return the seconds that took."""
+    def wait_ready(self, timeout_s: float = START_S) -> float:
+        """Wait until every server is ready, and nginx says so; return the seconds that took.
+
+        Args:
+            timeout_s: for all of that together; who waits longer fails.
+        """
         begin = time.monotonic()
         for name in SERVERS:
-            url = self.parts[name].ready_url.removesuffix("/live") + "/ready"
+            url = f"{self.parts[name].base}/health/ready"
             wait_until(
                 lambda url=url: answers(url),  # type: ignore[misc]
-                timeout_s=timeout_s,
+                timeout_s=begin + timeout_s - time.monotonic(),
                 what=f"{name} is ready; see {self.parts[name].log}",
             )
-        wait_until(self.answers, timeout_s=timeout_s, what="ready through nginx")
+        left_s = begin + timeout_s - time.monotonic()
+        wait_until(self.answers, timeout_s=left_s, what="ready through nginx")
         return time.monotonic() - begin
 
     def get(self, path: str, **options: Any) -> requests.Response:
@@ -259,9 +281,21 @@ class Stack:
         """Return every stored record (series, time_ms, value) of a metric, repeated ones too."""
         return read_stored(self.postgres.url, metric)
 
-    def _make_parts(self) -> None:
-        env = clean_environment(
-            DATABASE_URL=self.postgres.url,
+    def count(self, statement: str, *values: object) -> int:
+        """Return the one number that a statement asks the database for, with no relay between."""
+        with (
+            closing(psycopg2.connect(self.postgres.url, connect_timeout=5)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, values)
+            (found,) = cursor.fetchone() or (0,)
+            return int(found)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a worker, or of a server that needs no relay to RabbitMQ."""
+        relay = self.database_relay
+        return clean_environment(
+            DATABASE_URL=relayed_url(self.postgres.url, relay) if relay else self.postgres.url,
             TIDEGAUGE_ACCESS_TOKEN=TOKEN,
             TIDEGAUGE_TRUSTED_PROXIES="127.0.0.0/8",
             TIDEGAUGE_RATE_INGEST_PER_MINUTE=_UNLIMITED,
@@ -271,33 +305,25 @@ class Stack:
             **({"REDIS_URL": self.redis.url} if self.redis else {}),
             **self._settings,
         )
-        for name in WORKERS if self.rabbitmq else ():
-            self._add(name, "worker", free_port(), env)
-        ports = [free_port() for _ in SERVERS]
-        for name, port in zip(SERVERS, ports, strict=True):
-            self._add(name, "serve", port, env)
-        config = self.folder / "nginx.conf"
-        servers = "\n".join(f"    server 127.0.0.1:{port} fail_timeout=1s;" for port in ports)
-        # Its workers put large bodies below a folder that only the user of the tests may enter.
-        user = "user root;" if os.geteuid() == 0 else ""
-        config.write_text(
-            _NGINX.format(user=user, folder=self.folder, servers=servers, port=self.port)
-        )
-        command = [
-            str(find_program("nginx")),
-            "-p",
-            str(self.folder),
-            "-e",
-            "stderr",
-            "-c",
-            str(config),
-        ]
-        self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health/live")
 
-    def _add(self, name: str, command: str, port: int, env: Mapping[str, str]) -> None:
-        whole = [sys.executable, "-m", "tidegauge", command, "--port", str(port)]
-        url = f"http://127.0.0.1:{port}/health/live"
-        self.parts[name] = Part(name, whole, env, self.folder, url)
+    def _make_relays(self) -> None:
+        self.database_relay = Relay(socket_of(self.postgres.url), measure_postgresql)
+        if self.rabbitmq is not None:
+            target = ("127.0.0.1", self.rabbitmq.port)
+            self.broker_relays = {name: Relay(target, measure_amqp) for name in SERVERS}
+
+    def _make_parts(self) -> None:
+        env = self.environment()
+        for name in WORKERS if self.rabbitmq else ():
+            self.parts[name] = Part.of_tidegauge(name, "worker", env, self.folder)
+        for name in SERVERS:
+            relay = self.broker_relays.get(name)
+            own = {"RABBITMQ_URL": self.rabbitmq.url_at(relay.port)} if relay else {}
+            server = Part.of_tidegauge(name, "serve", {**env, **own}, self.folder)
+            self.parts[name] = server
+        api = [self.parts[name].base.removeprefix("http://") for name in SERVERS]
+        command = prepare_nginx(self.folder, port=self.port, api=api)
+        self.parts["nginx"] = Part("nginx", command, env, self.folder, f"{self.base}/health/live")
 
 
 def _neighbours(
