@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tidegauge.api import admin, audit, auth, dead_letters, health, metrics, query, tokens, users
+from tidegauge.api import (
+    admin,
+    audit,
+    auth,
+    dead_letters,
+    health,
+    metrics,
+    query,
+    reference,
+    tokens,
+    users,
+)
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.compat import prometheus_api, remote_write
 from tidegauge.services import Services
@@ -25,6 +36,7 @@ BLUEPRINTS = (
     users.blueprint,
     tokens.blueprint,
     audit.blueprint,
+    reference.blueprint,
     prometheus_api.blueprint,
     remote_write.blueprint,
 )

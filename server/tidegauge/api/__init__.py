@@ -5,6 +5,7 @@
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.
+- `reference`: OpenAPI, and a page to read it, from `templates/`.
 - `health`: health, probes and the exposition of our own instruments.
 
 Only `app` enters, to register the blueprints.

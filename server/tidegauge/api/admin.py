@@ -12,6 +12,7 @@ from tidegauge.services import Services
 from tidegauge.web.access import require
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response, not_ready_response
+from tidegauge.web.openapi import describe
 
 _BREAKER_STATES = ("closed", "half_open", "open")
 
@@ -91,6 +92,7 @@ def list_queries() -> Response:
 
 @blueprint.delete("/queries/<query_id>")
 @require("admin:change")
+@describe(status=204, answer="")
 def cancel_query(query_id: str) -> Response:
     """End a query; whoever asked it gets 499."""
     services().queries.cancel(query_id)

@@ -8,13 +8,15 @@ from tidegauge.storage.accounts_rows import AuditRow
 from tidegauge.web.access import require
 from tidegauge.web.context import people
 from tidegauge.web.errors import json_response
-from tidegauge.web.pages import read_page
+from tidegauge.web.openapi import TEXT, describe
+from tidegauge.web.pages import PAGE, read_page
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/admin/audit")
 
 
 @blueprint.get("")
 @require("audit:read")
+@describe(query={**PAGE, "target": TEXT})
 def list_audit() -> Response:
     """List entries, newest first; `target` narrows to one thing, `after` turns the page."""
     page = read_page()

@@ -20,6 +20,7 @@ from tidegauge.web.identity import (
     session_cookie,
 )
 from tidegauge.web.loopback import is_loopback_host
+from tidegauge.web.openapi import describe
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth")
 
@@ -40,6 +41,7 @@ class PasswordBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.post("/login")
 @require("session:create")
+@describe(body=LoginBody)
 def login() -> Response:
     """Begin a session, in place of the one that the cookie held."""
     refuse_foreign_pages()
@@ -58,6 +60,7 @@ def login() -> Response:
 
 @blueprint.post("/logout")
 @require("session:delete")
+@describe(status=204, answer="")
 def logout() -> Response:
     """End the session, everywhere."""
     people().logins.logout(session_cookie(), current_actor())
@@ -68,6 +71,7 @@ def logout() -> Response:
 
 @blueprint.get("/me")
 @require("self:read")
+@describe()
 def me() -> Response:
     """Say who one is and what one may do."""
     return json_response({"data": describe_principal(current_principal())})
@@ -75,6 +79,7 @@ def me() -> Response:
 
 @blueprint.put("/password")
 @require("self:change")
+@describe(body=PasswordBody, status=204, answer="")
 def change_password() -> Response:
     """Change one's own password; all one's sessions and tokens end."""
     body = read_json(PasswordBody)

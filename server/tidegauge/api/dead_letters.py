@@ -6,11 +6,12 @@ import msgspec
 from flask import Blueprint, Response
 
 from tidegauge.errors import InvalidInput, NotFound
-from tidegauge.ingest.dead_letters import describe, parse_message_id, summarise
+from tidegauge.ingest import dead_letters
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
+from tidegauge.web.openapi import NUMBER, describe
 from tidegauge.web.params import read_params
 
 DEFAULT_LISTED = 100
@@ -28,26 +29,30 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.get("")
 @require("dead-letters:read")
+@describe(query={"limit": NUMBER})
 def list_dead_letters() -> Response:
     """List the oldest dead letters."""
     limit = read_params().count("limit", default=DEFAULT_LISTED, high=MAX_LISTED)
     letters = services().queue.dead_letters
     found = letters.read_oldest(limit=limit or DEFAULT_LISTED)
-    return json_response({"data": [summarise(one) for one in found], "total": letters.count()})
+    return json_response(
+        {"data": [dead_letters.summarise(one) for one in found], "total": letters.count()}
+    )
 
 
 @blueprint.get("/<message_id>")
 @require("dead-letters:read")
 def show_dead_letter(message_id: str) -> Response:
     """Show one dead letter and what is in it."""
-    letter = services().queue.dead_letters.find(parse_message_id(message_id))
+    letter = services().queue.dead_letters.find(dead_letters.parse_message_id(message_id))
     if letter is None:
         raise NotFound(f"there is no dead letter {message_id}")
-    return json_response({"data": describe(letter)})
+    return json_response({"data": dead_letters.describe(letter)})
 
 
 @blueprint.post("/replay")
 @require("dead-letters:change")
+@describe(body=Choice)
 def replay_dead_letters() -> Response:
     """Send dead letters again."""
     return json_response({"replayed": services().queue.dead_letters.replay(_read_choice())})
@@ -55,6 +60,7 @@ def replay_dead_letters() -> Response:
 
 @blueprint.post("/purge")
 @require("dead-letters:change")
+@describe(body=Choice)
 def purge_dead_letters() -> Response:
     """Throw dead letters away."""
     return json_response({"purged": services().queue.dead_letters.purge(_read_choice())})
@@ -64,4 +70,4 @@ def _read_choice() -> list[bytes] | None:
     choice = read_json(Choice)
     if choice.all == bool(choice.ids):
         raise InvalidInput('name the ids of dead letters in "ids", or say "all": true')
-    return None if choice.all else [parse_message_id(text) for text in choice.ids]
+    return None if choice.all else [dead_letters.parse_message_id(text) for text in choice.ids]

@@ -10,6 +10,7 @@ from tidegauge.observability.meters import CONTENT_TYPE
 from tidegauge.web.access import require
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response, not_ready_response
+from tidegauge.web.openapi import describe
 
 blueprint = Blueprint("health", __name__)
 
@@ -44,6 +45,7 @@ def ready() -> Response:
 
 @blueprint.get("/metrics")
 @require("system:read", log_level="debug")
+@describe(answer="text/plain")
 def metrics() -> Response:
     """Expose our instruments to Prometheus."""
     held = services()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, request
 
 from tidegauge.web.access import require
@@ -9,6 +11,7 @@ from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
 from tidegauge.web.errors import json_response, outcome_response
 from tidegauge.web.ingestion import BODY_SETTING, measured
+from tidegauge.web.openapi import NUMBER, TEXT, describe
 from tidegauge.web.params import read_params
 
 DEFAULT_METRICS = 100
@@ -16,11 +19,26 @@ MAX_METRICS = 1000
 DEFAULT_TAG_VALUES = 1000
 MAX_TAG_VALUES = 100_000
 
+_POINTS: Mapping[str, object] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 255},
+            "value": {"anyOf": [{"type": "number"}, {"enum": ["NaN", "+Inf", "-Inf"]}]},
+            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+            "timestamp": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+        },
+        "required": ["name", "value"],
+    },
+}
+
 blueprint = Blueprint("metrics", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/metrics")
 @require("metrics:write", log_level="debug")
+@describe(body=_POINTS, status=202, refusal="Outcome")
 @measured
 def ingest() -> Response:
     """Take points."""
@@ -36,6 +54,7 @@ def ingest() -> Response:
 
 @blueprint.get("/metrics")
 @require("query:read")
+@describe(query={"search": TEXT, "after": TEXT, "limit": NUMBER})
 def list_metrics() -> Response:
     """List the definitions of metrics by name."""
     params = read_params()
@@ -62,6 +81,7 @@ def list_metrics() -> Response:
 
 @blueprint.get("/metrics/<name>/tags")
 @require("query:read")
+@describe(query={"key": TEXT, "match": TEXT, "limit": NUMBER})
 def list_tags(name: str) -> Response:
     """List the values of each tag key of a metric."""
     params = read_params()

@@ -21,6 +21,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.compression import two_part_response
 from tidegauge.web.context import services
+from tidegauge.web.openapi import describe
 from tidegauge.web.params import InvalidParameter
 
 blueprint = Blueprint("query", __name__, url_prefix="/api/v1")
@@ -48,6 +49,7 @@ class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.post("/query")
 @require("query:read")
+@describe(body=QueryBody)
 def query() -> Response:
     """Evaluate over a range, or at one moment."""
     body = read_json(QueryBody)

@@ -15,7 +15,8 @@ from tidegauge.web.bodies import read_json
 from tidegauge.web.context import people
 from tidegauge.web.errors import json_response
 from tidegauge.web.identity import current_actor, current_principal
-from tidegauge.web.pages import read_page
+from tidegauge.web.openapi import describe
+from tidegauge.web.pages import PAGE, read_page
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1/tokens")
 
@@ -38,6 +39,7 @@ class NewTokenBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.get("")
 @require("token:read")
+@describe(query=PAGE)
 def list_tokens() -> Response:
     """List tokens in the order of their ids, without their secrets."""
     page = read_page()
@@ -47,6 +49,7 @@ def list_tokens() -> Response:
 
 @blueprint.post("")
 @require("token:change")
+@describe(body=NewTokenBody, status=201)
 def create_token() -> Response:
     """Make a token; its secret is in this answer and nowhere else."""
     body = read_json(NewTokenBody)
@@ -61,6 +64,7 @@ def create_token() -> Response:
 
 @blueprint.delete("/<int:token_id>")
 @require("token:change")
+@describe(status=204, answer="")
 def revoke_token(token_id: int) -> Response:
     """End a token for good."""
     people().accounts.revoke_token(token_id, current_actor())

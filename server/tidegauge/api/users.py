@@ -12,7 +12,8 @@ from tidegauge.web.bodies import read_json
 from tidegauge.web.context import people
 from tidegauge.web.errors import json_response
 from tidegauge.web.identity import current_actor
-from tidegauge.web.pages import read_page
+from tidegauge.web.openapi import describe
+from tidegauge.web.pages import PAGE, read_page
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users")
 
@@ -35,6 +36,7 @@ class UserChangeBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.get("")
 @require("user:read")
+@describe(query=PAGE)
 def list_users() -> Response:
     """List accounts in the order of their ids."""
     page = read_page()
@@ -44,6 +46,7 @@ def list_users() -> Response:
 
 @blueprint.post("")
 @require("user:change")
+@describe(body=NewUserBody, status=201)
 def create_user() -> Response:
     """Make an account."""
     body = read_json(NewUserBody)
@@ -53,6 +56,7 @@ def create_user() -> Response:
 
 @blueprint.get("/<int:user_id>")
 @require("user:read")
+@describe()
 def read_user(user_id: int) -> Response:
     """Show one account."""
     return json_response({"data": describe_user(people().accounts.read_user(user_id))})
@@ -60,6 +64,7 @@ def read_user(user_id: int) -> Response:
 
 @blueprint.patch("/<int:user_id>")
 @require("user:change")
+@describe(body=UserChangeBody)
 def change_user(user_id: int) -> Response:
     """Change role, password, or whether the account is disabled; its sessions and tokens end."""
     body = read_json(UserChangeBody)
@@ -77,6 +82,7 @@ def change_user(user_id: int) -> Response:
 
 @blueprint.delete("/<int:user_id>")
 @require("user:change")
+@describe(status=204, answer="")
 def delete_user(user_id: int) -> Response:
     """Delete an account with its sessions and tokens."""
     people().accounts.delete_user(user_id, current_actor())

@@ -49,7 +49,7 @@ _ADMIN = frozenset(
     }
 )
 _INGEST = frozenset({"metrics:write"})
-_SYSTEM_READ = frozenset({"system:read"})
+_SYSTEM_READ = frozenset({"reference:read", "system:read"})
 
 _VIEWER = _SELF | _QUERY | _DASHBOARDS_READ | _ALERTS_READ | _SYSTEM_READ
 _EDITOR = _VIEWER | _DASHBOARDS_OWN | _ALERTS_OWN | _ANNOTATIONS

@@ -9,6 +9,7 @@
 - `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
 - `compression`: gzip, from which size on.
 - `errors`: the one table from error family to HTTP status, and the bodies of errors.
+- `openapi`: the OpenAPI document, made from the routes.
 - `lifecycle`: request ids, the access log, compression, the last error handler.
 
 Routes themselves live in `api` and `compat`.

@@ -23,6 +23,7 @@ from tidegauge.auth.permissions import OPEN_TO_ALL
 from tidegauge.web.access import find_permission
 
 View = TypeVar("View", bound=Callable[..., Any])
+Shape = type[Any] | Mapping[str, object]
 
 NUMBER: Mapping[str, object] = {"type": "integer", "minimum": 0}
 TEXT: Mapping[str, object] = {"type": "string"}
@@ -54,6 +55,15 @@ _SCHEMAS: Mapping[str, dict[str, object]] = {
         },
         "required": ["status", "errorType", "error"],
     },
+    "Outcome": {
+        "type": "object",
+        "properties": {
+            "accepted": {"type": "integer"},
+            "rejected": {"type": "integer"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["accepted", "rejected", "errors"],
+    },
     "GrafanaError": {
         "type": "object",
         "properties": {"message": {"type": "string"}, "error": {"type": "object"}},
@@ -67,29 +77,32 @@ class Description:
     """What a route says of itself.
 
     Args:
-        body: the shape of a JSON body; None: there is none, or it is no JSON.
+        body: the shape of a JSON body, or its JSON schema; None: there is none, or it is no JSON.
         query: the schema of each query parameter.
         status: of success.
         answer: the media type of success; "": no body.
+        refusal: the schema of another body that a refusal may have, "": none.
     """
 
-    body: type[Any] | None = None
+    body: Shape | None = None
     query: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     status: int = 200
     answer: str = _JSON
+    refusal: str = ""
 
 
 def describe(
     *,
-    body: type[Any] | None = None,
+    body: Shape | None = None,
     query: Mapping[str, Mapping[str, object]] | None = None,
     status: int = 200,
     answer: str = _JSON,
+    refusal: str = "",
 ) -> Callable[[View], View]:
     """Say of a view what the document tells; see `Description`."""
 
     def mark(view: View) -> View:
-        setattr(view, _DESCRIPTION, Description(body, query or {}, status, answer))
+        setattr(view, _DESCRIPTION, Description(body, query or {}, status, answer, refusal))
         return view
 
     return mark
@@ -141,7 +154,7 @@ def _describe_operation(
             str(said.status): {"description": "success", "content": content},
             "default": {
                 "description": "refused or failed",
-                "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{error}"}}},
+                "content": {_JSON: {"schema": _refer(error, said.refusal)}},
             },
         },
         "x-permission": permission,
@@ -151,6 +164,13 @@ def _describe_operation(
         schema = _describe_body(document, said.body)
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     return operation
+
+
+def _refer(*names: str) -> dict[str, object]:
+    references: list[dict[str, object]] = [
+        {"$ref": f"#/components/schemas/{name}"} for name in names if name
+    ]
+    return references[0] if len(references) == 1 else {"anyOf": references}
 
 
 def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
@@ -164,7 +184,9 @@ def _query_parameters(said: Description) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "schema": dict(schema)}
 
 
-def _describe_body(document: APISpec, shape: type[Any]) -> Any:
+def _describe_body(document: APISpec, shape: Shape) -> Any:
+    if isinstance(shape, Mapping):
+        return dict(shape)
     if issubclass(shape, Schema):
         return shape  # apispec's plugin knows what to do.
     (reference,), parts = msgspec.json.schema_components(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegauge.web.params import read_params
@@ -10,6 +10,12 @@ from tidegauge.web.params import read_params
 DEFAULT_ROWS = 100
 MOST_ROWS = 1000
 _HIGHEST_ID = 2**63 - 1
+
+PAGE: Mapping[str, Mapping[str, object]] = {
+    "after": {"type": "integer", "minimum": 0, "description": "the last id that was seen"},
+    "limit": {"type": "integer", "minimum": 0, "maximum": MOST_ROWS},
+}
+"""The query parameters of a list, as the reference tells them."""
 
 
 @dataclass(frozen=True, slots=True)

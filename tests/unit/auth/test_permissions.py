@@ -13,7 +13,7 @@ from tidegauge.auth.permissions import (
 from tidegauge.auth.principal import LOCAL, STRANGER, person
 
 READING = {"self:read", "query:read", "annotation:read", "dashboard:read", "alert:read"}
-OF_HIMSELF = {"self:change", "session:delete", "system:read"}
+OF_HIMSELF = {"self:change", "session:delete", "system:read", "reference:read"}
 
 
 def test_each_role_holds_what_the_one_below_it_holds() -> None:
