@@ -147,7 +147,12 @@ def test_metadata_honours_its_limit(client, push_metadata) -> None:
     for name in ("a", "b", "c"):
         push_metadata(name, type="gauge", help="", unit="")
 
-    assert len(client.get(f"{API}/metadata?limit=2").get_json()["data"]) == 2
+    found = {
+        limit: len(client.get(f"{API}/metadata?limit={limit}").get_json()["data"])
+        for limit in ("2", "0", "-1", "")
+    }
+
+    assert found == {"2": 2, "0": 3, "-1": 3, "": 3}
 
 
 def test_buildinfo_is_a_plain_prometheus(client) -> None:

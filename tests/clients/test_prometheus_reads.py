@@ -41,6 +41,7 @@ def promtool(base: str, kind: str, *arguments: str) -> tuple[int, str]:
         ("range", "--start=$START", "--end=$END", "--step=1m", "SERVER", "temperature"),
         ("series", "--start=$START", "--end=$END", "--match=temperature", "SERVER"),
         ("labels", "SERVER", "room"),
+        ("series", "--match=temperature", "SERVER"),
     ],
     ids=" ".join,
 )

@@ -14,6 +14,7 @@ from tidegauge.compat.prometheus_json import render_result
 from tidegauge.compat.prometheus_params import (
     AnswerForm,
     read_answer_form,
+    read_metadata_limit,
     read_options,
     read_required_time_ms,
     read_scope,
@@ -119,8 +120,9 @@ def series() -> Response:
 def metadata() -> Response:
     """List what senders said of their metrics."""
     params = read_params()
-    params.count("limit_per_metric")  # There is never more than one entry a metric.
-    known = services().listings.metadata(metric=params.first("metric"), limit=params.count("limit"))
+    read_metadata_limit(params, "limit_per_metric")  # There is one entry a metric at most.
+    limit = read_metadata_limit(params, "limit")
+    known = services().listings.metadata(metric=params.first("metric"), limit=limit)
     data = {
         name: [{"type": said.type or "unknown", "help": said.help, "unit": said.unit}]
         for name, said in known.items()

@@ -16,6 +16,7 @@ from tidegauge.query.service import QueryOptions
 from tidegauge.query.times import parse_duration_ms, parse_prometheus_time_ms
 from tidegauge.web.params import InvalidParameter, Params
 
+_NEGATIVE = re.compile(r"-[0-9]+")
 _ESCAPED = re.compile(r"(?:[^_]|__|_[0-9A-Fa-f]{1,5}_)*", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9A-Fa-f]{1,5})_", re.ASCII)
 _STATS = ("", "true", "all")
@@ -52,6 +53,15 @@ def read_answer_form(params: Params) -> AnswerForm:
             'in the next major release, use "true" or "all"',
         )
     return AnswerForm(params.count("limit"), stats != "", warnings)
+
+
+def read_metadata_limit(params: Params, name: str) -> int:
+    """Return a limit of a metadata listing; 0 for none, which is also said by a negative number.
+
+    Raises:
+        InvalidParameter: it is no number.
+    """
+    return 0 if _NEGATIVE.fullmatch(params.first(name)) else params.count(name)
 
 
 def read_time_ms(params: Params, name: str) -> int | None:

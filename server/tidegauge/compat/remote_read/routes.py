@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 
 from tidegauge.compat.remote_read.wire import decode_request, encode_response
 from tidegauge.ingest.decompress import decompress
+from tidegauge.query.limits import check_answer
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import services
@@ -27,6 +28,7 @@ def read() -> Response:
     selectors = [asked.matchers for asked in reads]
     with held.raw.open("remote read", selectors) as select:
         frames = [select(asked.matchers, asked.start_ms, asked.end_ms) for asked in reads]
+        check_answer(sum(len(frame.times_ms) for frame in frames), held.config.query)
         body = encode_response(frames)
     response = Response(bytes(cramjam.snappy.compress_raw(body)), mimetype="application/x-protobuf")
     response.content_encoding = "snappy"

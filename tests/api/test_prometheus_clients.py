@@ -1,4 +1,4 @@
-"""rules, alerts, format_query, parse_query, read and federate at the door (grafana-contract §2)."""
+"""What Grafana, promtool and other Prometheus servers ask besides queries (grafana-contract §2)."""
 
 from __future__ import annotations
 
@@ -121,6 +121,20 @@ def test_the_latest_samples_are_federated(client: FlaskClient, push) -> None:
     assert response.get_data(as_text=True) == (
         f'# TYPE up untyped\nup{{job="a",instance=""}} 2 {NOW_S}000\n'
     )
+
+
+def test_who_takes_names_of_the_new_kind_gets_them(client: FlaskClient, push_remote) -> None:
+    push_remote({"__name__": "a.b"}, [(NOW_S * 1000, 1.0)])
+    # As Prometheus 3 sends it, shortened.
+    accepted = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3"
+
+    new = client.get("/prometheus/federate?match[]={'a.b'}", headers={"Accept": accepted})
+    old = client.get("/prometheus/federate?match[]={'a.b'}", headers={"Accept": "*/*"})
+
+    assert "escaping=allow-utf-8" in new.content_type
+    assert new.get_data(as_text=True).endswith(f'\n{{"a.b",instance=""}} 1 {NOW_S}000\n')
+    assert "escaping" not in old.content_type
+    assert old.get_data(as_text=True).endswith(f'\na_b{{instance=""}} 1 {NOW_S}000\n')
 
 
 def test_federation_says_what_is_wrong_with_a_selector(client: FlaskClient) -> None:
