@@ -1,7 +1,7 @@
 """`/federate`: the latest samples of what is asked for, to be scraped by another Prometheus.
 
-Source: Prometheus `web/federate.go`; the text exposition format 0.0.4, and 1.0.0 for names that
-are not of the old kind.
+Source: Prometheus 3.14 `web/federate.go`; the text exposition format 0.0.4, with quoted names for
+who takes them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from tidegauge.web.access import require
 from tidegauge.web.context import services
 from tidegauge.web.params import read_params
 
-_PLAIN_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_UTF8_TYPE = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping="
 _PLAIN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_NOT_PLAIN = re.compile(r"[^a-zA-Z0-9_:]")
+_NOT_PLAIN = re.compile(r"^[0-9]|[^a-zA-Z0-9_:]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 blueprint = Blueprint("federate", __name__)
@@ -54,7 +53,8 @@ def federate() -> Response:
             found.update((sample.labels, sample) for sample in find_latest(frame))
     wants_utf8 = "escaping=allow-utf-8" in request.headers.get("Accept", "").replace(" ", "")
     body = render_exposition(found.values(), wants_utf8=wants_utf8)
-    return Response(body, content_type=_UTF8_TYPE if wants_utf8 else _PLAIN_TYPE)
+    escaping = "allow-utf-8" if wants_utf8 else "underscores"
+    return Response(body, content_type=_TYPE + escaping)
 
 
 def find_latest(frame: SeriesFrame) -> Iterator[Latest]:
@@ -105,5 +105,4 @@ def _spell(name: str, wants_utf8: bool) -> str:
         return name
     if wants_utf8:
         return f'"{name.translate(_ESCAPES)}"'
-    escaped = _NOT_PLAIN.sub("_", name)
-    return f"_{escaped}" if escaped[0].isdigit() else escaped
+    return _NOT_PLAIN.sub("_", name)

@@ -97,7 +97,10 @@ def label_names() -> Response:
 def label_values(name: str) -> Response:
     """List the values of one label."""
     scope = read_scope(read_params())
-    return _listed(services().listings.label_values(unescape_label_name(name), scope))
+    label = unescape_label_name(name)
+    if not label:
+        raise InvalidInput('invalid label name: ""')
+    return _listed(services().listings.label_values(label, scope))
 
 
 @blueprint.route("/series", methods=["GET", "POST"])

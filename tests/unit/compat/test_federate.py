@@ -16,7 +16,7 @@ def exposed(*label_sets: dict[str, str], wants_utf8: bool = True) -> str:
     ("wants_utf8", "expected"),
     [
         (True, '# TYPE "9 ü" untyped\n{"9 ü","a.b"="x",c="y",instance=""} 1 1500\n'),
-        (False, '# TYPE _9__ untyped\n_9__{a_b="x",c="y",instance=""} 1 1500\n'),
+        (False, '# TYPE ___ untyped\n___{a_b="x",c="y",instance=""} 1 1500\n'),
     ],
 )
 def test_names_of_the_new_kind_are_quoted_or_escaped(wants_utf8: bool, expected: str) -> None:
