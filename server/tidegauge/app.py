@@ -17,7 +17,14 @@ from tidegauge.api import (
     users,
 )
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
-from tidegauge.compat import prometheus_api, remote_write
+from tidegauge.compat import (
+    federate,
+    prometheus_api,
+    prometheus_expressions,
+    prometheus_rules,
+    remote_write,
+)
+from tidegauge.compat.remote_read import routes as remote_read
 from tidegauge.services import Services
 from tidegauge.web.access import install_guard
 from tidegauge.web.client import Clients, install_clients
@@ -38,6 +45,10 @@ BLUEPRINTS = (
     audit.blueprint,
     reference.blueprint,
     prometheus_api.blueprint,
+    prometheus_expressions.blueprint,
+    prometheus_rules.blueprint,
+    federate.blueprint,
+    remote_read.blueprint,
     remote_write.blueprint,
 )
 

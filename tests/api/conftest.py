@@ -161,16 +161,10 @@ def push_metadata(client: FlaskClient):
     kinds = {"counter": 1, "gauge": 2}
 
     def send(name: str, *, type: str, help: str, unit: str) -> None:
-        body = (
-            wire.varint(1 << 3)
-            + wire.varint(kinds[type])
-            + wire.field(2, name.encode())
-            + (wire.field(4, help.encode()) if help else b"")
-            + (wire.field(5, unit.encode()) if unit else b"")
-        )
+        body = wire.metadata(name, kind=kinds[type], help=help, unit=unit)
         response = client.post(
             "/prometheus/api/v1/write",
-            data=wire.compress(wire.field(3, body)),
+            data=wire.compress(body),
             headers=wire.HEADERS,
         )
         assert response.status_code == 204, response.get_data(as_text=True)

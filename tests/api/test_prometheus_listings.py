@@ -64,6 +64,13 @@ def test_escaped_label_names_are_understood(client, push_remote) -> None:
     assert client.get(f"{API}/label/d%C3%BCck/values").get_json()["data"] == ["q"]
 
 
+def test_a_label_name_that_is_empty_behind_its_spelling_is_refused(client) -> None:
+    response = client.get(f"{API}/label/U__/values")
+
+    assert (response.status_code, response.get_json()["errorType"]) == (400, "bad_data")
+    assert response.get_json()["error"] == 'invalid label name: ""'
+
+
 def test_series_are_objects(client, fleet) -> None:
     body = client.get(f"{API}/series", query_string={"match[]": "cpu"}).get_json()
 
@@ -147,7 +154,12 @@ def test_metadata_honours_its_limit(client, push_metadata) -> None:
     for name in ("a", "b", "c"):
         push_metadata(name, type="gauge", help="", unit="")
 
-    assert len(client.get(f"{API}/metadata?limit=2").get_json()["data"]) == 2
+    found = {
+        limit: len(client.get(f"{API}/metadata?limit={limit}").get_json()["data"])
+        for limit in ("2", "0", "-1", "")
+    }
+
+    assert found == {"2": 2, "0": 3, "-1": 3, "": 3}
 
 
 def test_buildinfo_is_a_plain_prometheus(client) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 from tidegauge.config import Config, LogConfig, QueryConfig
 
+from tests.support import wire
+
 QUERY = "/prometheus/api/v1/query"
 NOW_MS = 1_700_000_000_000
 
@@ -77,6 +79,32 @@ def test_too_many_points_in_the_answer_are_422(client, push) -> None:
 
     assert response.status_code == 422
     assert "TIDEGAUGE_QUERY_MAX_RESULT_POINTS" in response.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "setting"),
+    [(5, "TIDEGAUGE_QUERY_MAX_RESULT_POINTS"), (6, "TIDEGAUGE_QUERY_MAX_SAMPLES")],
+)
+def test_remote_read_of_too_much_is_422(client, push, samples: int, setting: str) -> None:
+    for second in range(samples):
+        push("cpu", 1.0, {}, NOW_MS - second * 1000)
+    matcher = wire.field(3, wire.field(2, b"__name__") + wire.field(3, b"cpu"))
+    query = b"\x10" + wire.varint(NOW_MS) + matcher
+
+    response = client.post("/prometheus/api/v1/read", data=wire.compress(wire.field(1, query)))
+
+    assert response.status_code == 422
+    assert setting in response.get_json()["error"]
+
+
+def test_federation_of_too_many_series_is_422(client, push) -> None:
+    for host in "abcd":
+        push("cpu", 1.0, {"host": host}, NOW_MS)
+
+    response = client.get("/prometheus/federate?match[]=cpu")
+
+    assert response.status_code == 422
+    assert "TIDEGAUGE_QUERY_MAX_SERIES" in response.get_json()["error"]
 
 
 def test_too_deep_an_expression_is_422(client) -> None:

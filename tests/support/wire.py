@@ -48,6 +48,13 @@ def write_request(
     )
 
 
+def metadata(name: str, *, kind: int, help: str, unit: str = "") -> bytes:
+    """Return an uncompressed WriteRequest of one metric's metadata; empty texts are left out."""
+    texts = ((2, name), (4, help), (5, unit))
+    body = b"".join(field(number, text.encode()) for number, text in texts if text)
+    return field(3, varint(1 << 3) + varint(kind) + body)
+
+
 def compress(body: bytes) -> bytes:
     """Return the body in snappy's block format."""
     return bytes(cramjam.snappy.compress_raw(body))

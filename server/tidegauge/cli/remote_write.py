@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import cramjam
 
 from tidegauge.errors import InvalidInput, Unavailable
+from tidegauge.model.protobuf import encode_field, encode_varint
 
 Labels = tuple[tuple[str, str], ...]
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3}
@@ -31,18 +32,23 @@ def encode_series(name: str, labels: Labels, samples: Sequence[tuple[int, float]
     """
     pairs = sorted([("__name__", name), *labels])
     body = b"".join(
-        _field(1, _field(1, key.encode()) + _field(2, value.encode())) for key, value in pairs
+        encode_field(1, encode_field(1, key.encode()) + encode_field(2, value.encode()))
+        for key, value in pairs
     )
     for time_ms, value in samples:
-        body += _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(time_ms))
-    return _field(1, body)
+        body += encode_field(
+            2, b"\x09" + struct.pack("<d", value) + b"\x10" + encode_varint(time_ms)
+        )
+    return encode_field(1, body)
 
 
 def encode_metadata(name: str, kind: str, description: str, unit: str) -> bytes:
     """Return one metric's type, help and unit as a field of a WriteRequest."""
     texts = ((2, name), (4, description), (5, unit))
-    body = b"\x08" + _varint(_TYPES[kind])
-    return _field(3, body + b"".join(_field(number, text.encode()) for number, text in texts))
+    body = b"\x08" + encode_varint(_TYPES[kind])
+    return encode_field(
+        3, body + b"".join(encode_field(number, text.encode()) for number, text in texts)
+    )
 
 
 def send(address: str, fields: Iterable[bytes], *, timeout_s: float = 30) -> None:
@@ -66,16 +72,3 @@ def send(address: str, fields: Iterable[bytes], *, timeout_s: float = 30) -> Non
     if answer.status >= 300:
         family = Unavailable if answer.status >= 500 or answer.status == 429 else InvalidInput
         raise family(f"{address} answered {answer.status} to samples: {said}")
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

@@ -1,7 +1,11 @@
 """Other people's protocols, exactly as their clients expect them.
 
-- `prometheus_api`: the Prometheus HTTP API under `/prometheus/api/v1`.
-- `prometheus_params`: its parameters; `prometheus_json`: its answers.
+- `prometheus_api`: the Prometheus HTTP API under `/prometheus/api/v1`: queries and listings.
+  `prometheus_params`: its parameters; `prometheus_json`: its answers.
+- `prometheus_rules`: its rules and alerts.
+- `prometheus_expressions`: its formatted and parsed queries; `prometheus_tree`: how a tree looks.
+- `federate`: the latest samples in the text format, for another Prometheus to scrape.
+- `remote_read`: raw samples for another Prometheus's queries.
 - `remote_write`: where Prometheus servers and agents push to.
 
 Only `app` enters, to register the blueprints.

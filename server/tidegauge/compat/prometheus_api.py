@@ -12,6 +12,9 @@ from flask import Blueprint, Response
 from tidegauge import __version__
 from tidegauge.compat.prometheus_json import render_result
 from tidegauge.compat.prometheus_params import (
+    AnswerForm,
+    read_answer_form,
+    read_metadata_limit,
     read_options,
     read_required_time_ms,
     read_scope,
@@ -25,7 +28,7 @@ from tidegauge.query.service import Answer, truncate_series
 from tidegauge.web.access import require
 from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
-from tidegauge.web.errors import json_response
+from tidegauge.web.errors import json_bytes_response, json_response
 from tidegauge.web.params import InvalidParameter, read_params
 
 SPOKEN_VERSION = "2.53.0"
@@ -42,7 +45,7 @@ blueprint = Blueprint("prometheus", __name__, url_prefix="/prometheus/api/v1")
 def query() -> Response:
     """Evaluate at one moment."""
     params = read_params()
-    limit = params.count("limit")
+    form = read_answer_form(params)
     time_ms = read_time_ms(params, "time")
     options = read_options(params)
     held = services()
@@ -54,7 +57,7 @@ def query() -> Response:
         )
     except InvalidInput as exc:
         raise InvalidParameter("query", exc.message) from exc
-    return _answered(answer, limit)
+    return _answered(answer, form)
 
 
 @blueprint.route("/query_range", methods=["GET", "POST"])
@@ -62,7 +65,7 @@ def query() -> Response:
 def query_range() -> Response:
     """Evaluate over a grid."""
     params = read_params()
-    limit = params.count("limit")
+    form = read_answer_form(params)
     start_ms = read_required_time_ms(params, "start")
     end_ms = read_required_time_ms(params, "end")
     if end_ms < start_ms:
@@ -79,7 +82,7 @@ def query_range() -> Response:
         )
     except InvalidInput as exc:
         raise InvalidParameter("query", exc.message) from exc
-    return _answered(answer, limit)
+    return _answered(answer, form)
 
 
 @blueprint.route("/labels", methods=["GET", "POST"])
@@ -94,7 +97,10 @@ def label_names() -> Response:
 def label_values(name: str) -> Response:
     """List the values of one label."""
     scope = read_scope(read_params())
-    return _listed(services().listings.label_values(unescape_label_name(name), scope))
+    label = unescape_label_name(name)
+    if not label:
+        raise InvalidInput('invalid label name: ""')
+    return _listed(services().listings.label_values(label, scope))
 
 
 @blueprint.route("/series", methods=["GET", "POST"])
@@ -117,8 +123,9 @@ def series() -> Response:
 def metadata() -> Response:
     """List what senders said of their metrics."""
     params = read_params()
-    params.count("limit_per_metric")  # There is never more than one entry a metric.
-    known = services().listings.metadata(metric=params.first("metric"), limit=params.count("limit"))
+    read_metadata_limit(params, "limit_per_metric")  # There is one entry a metric at most.
+    limit = read_metadata_limit(params, "limit")
+    known = services().listings.metadata(metric=params.first("metric"), limit=limit)
     data = {
         name: [{"type": said.type or "unknown", "help": said.help, "unit": said.unit}]
         for name, said in known.items()
@@ -131,8 +138,13 @@ def metadata() -> Response:
 def query_exemplars() -> Response:
     """Answer that there are no exemplars, which is what Grafana's probe wants to hear.
 
-    The probe sends its times in milliseconds, so nothing is read of the parameters.
+    The probe sends its times in milliseconds: they are far off, and as good as others.
     """
+    params = read_params()
+    start_ms, end_ms = read_time_ms(params, "start"), read_time_ms(params, "end")
+    if start_ms is not None and end_ms is not None and end_ms < start_ms:
+        raise InvalidInput("end timestamp must not be before start timestamp")
+    services().parser.parse(params.first("query"))
     return json_response({"status": "success", "data": []})
 
 
@@ -151,28 +163,47 @@ def buildinfo() -> Response:
     return json_response({"status": "success", "data": data})
 
 
-def _answered(answer: Answer, limit: int) -> Response:
+def _answered(answer: Answer, form: AnswerForm) -> Response:
     is_range = answer.step_ms > 0
 
     def render() -> bytes:
         notes = answer.result.annotations
-        warnings = list(notes.warnings)
-        result, truncated = truncate_series(answer.result, limit)
-        if truncated:
-            warnings.insert(0, TRUNCATED)
+        result, truncated = truncate_series(answer.result, form.limit)
+        cut = [TRUNCATED] if truncated else []
         return render_result(
             result,
             is_range=is_range,
-            warnings=_capped(warnings, "warning"),
+            warnings=_capped([*cut, *form.warnings, *notes.warnings], "warning"),
             infos=_capped(notes.infos, "info"),
+            stats=_describe(answer) if form.stats else None,
         )
 
-    form = f"prometheus:{limit}"
+    if form.stats:
+        # Each answer took its own time.
+        return json_bytes_response(render())
+    name = f"prometheus:{form.limit}"
     # Compressing costs more than all else of an answer that is kept: it is kept compressed, too.
     return compressible_response(
-        answer.bodies.get(form, render),
-        keep=lambda compress: answer.bodies.get(f"{form}:gzip", compress),
+        answer.bodies.get(name, render),
+        keep=lambda compress: answer.bodies.get(f"{name}:gzip", compress),
     )
+
+
+def _describe(answer: Answer) -> dict[str, object]:
+    """Return the statistics that Prometheus gives; only the whole time is measured."""
+    took_s = round(answer.took_ms / 1000, 6)
+    read = answer.result.samples_read
+    return {
+        "timings": {
+            "evalTotalTime": took_s,
+            "resultSortTime": 0,
+            "queryPreparationTime": 0,
+            "innerEvalTime": 0,
+            "execQueueTime": 0,
+            "execTotalTime": took_s,
+        },
+        "samples": {"totalQueryableSamples": read, "samplesRead": read, "peakSamples": read},
+    }
 
 
 def _capped(notes: Sequence[str], kind: str) -> list[str]:

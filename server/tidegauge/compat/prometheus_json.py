@@ -7,7 +7,7 @@ Source: grafana-contract §2.3, promql.md §5 item 9; Prometheus `web/api/v1/jso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 
 import numpy as np
@@ -18,7 +18,7 @@ from tidegauge.model.labels import Labels
 from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
 from tidegauge.web.rendering import dump_json
 
-_HEAD = b'{"status":"success","data":{"resultType":"%b","result":%b}'
+_HEAD = b'{"status":"success","data":{"resultType":"%b","result":%b%b}'
 _SERIES = b'{"metric":%b,"values":[%b]}'
 _SAMPLE = b'{"metric":%b,"value":%b%b"]}'
 
@@ -27,12 +27,18 @@ _PLAIN_FROM, _PLAIN_BELOW = 1e-5, 1e16
 
 
 def render_result(
-    result: Result, *, is_range: bool, warnings: Sequence[str] = (), infos: Sequence[str] = ()
+    result: Result,
+    *,
+    is_range: bool,
+    warnings: Sequence[str] = (),
+    infos: Sequence[str] = (),
+    stats: Mapping[str, object] | None = None,
 ) -> bytes:
     """Return the body of a successful answer.
 
     Args:
         is_range: it was a range query, whose answer is always a matrix.
+        stats: what the query took; None leaves it out.
     """
     value = result.value
     if isinstance(value, Matrix):
@@ -51,7 +57,7 @@ def render_result(
             kind, rows = b"scalar", b'%b%b"]' % (_openings(result.steps_ms)[0], text)
     else:
         kind, rows = b"string", _text_point(value, result.steps_ms)
-    body = _HEAD % (kind, rows)
+    body = _HEAD % (kind, rows, b"" if stats is None else b',"stats":' + dump_json(stats))
     if warnings:
         body += b',"warnings":' + dump_json(list(warnings))
     if infos:

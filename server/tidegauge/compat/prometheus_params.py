@@ -7,17 +7,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tidegauge.errors import InvalidInput
+from tidegauge.promql.quoting import quote
 from tidegauge.query.listings import Scope
 from tidegauge.query.service import QueryOptions
 from tidegauge.query.times import parse_duration_ms, parse_prometheus_time_ms
 from tidegauge.web.params import InvalidParameter, Params
 
+_NEGATIVE = re.compile(r"-[0-9]+")
 _ESCAPED = re.compile(r"(?:[^_]|__|_[0-9A-Fa-f]{1,5}_)*", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9A-Fa-f]{1,5})_", re.ASCII)
+_STATS = ("", "true", "all")
 _YES = ("1", "t", "T", "TRUE", "true", "True")  # What Go's ParseBool takes.
 _SURROGATES = range(0xD800, 0xE000)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How a query is to be answered.
+
+    Args:
+        limit: at most so many series; 0 for all.
+        stats: say what it took.
+        warnings: what to tell about the parameters.
+    """
+
+    limit: int
+    stats: bool
+    warnings: tuple[str, ...] = ()
+
+
+def read_answer_form(params: Params) -> AnswerForm:
+    """Return what `limit` and `stats` say.
+
+    Raises:
+        InvalidParameter: the limit is no number.
+    """
+    stats = params.first("stats")
+    warnings: tuple[str, ...] = ()
+    if stats not in _STATS:
+        warnings = (
+            f'value {quote(stats[:64])} for parameter "stats" is deprecated and will be rejected '
+            'in the next major release, use "true" or "all"',
+        )
+    return AnswerForm(params.count("limit"), stats != "", warnings)
+
+
+def read_metadata_limit(params: Params, name: str) -> int:
+    """Return a limit of a metadata listing; 0 for none, which is also said by a negative number.
+
+    Raises:
+        InvalidParameter: it is no number.
+    """
+    return 0 if _NEGATIVE.fullmatch(params.first(name)) else params.count(name)
 
 
 def read_time_ms(params: Params, name: str) -> int | None:

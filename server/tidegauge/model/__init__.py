@@ -6,6 +6,7 @@
 - `frame`: samples on their way out, as columns.
 - `stale`: the bit pattern of a stale marker.
 - `floats`: how Go, and so Prometheus, prints a float.
+- `protobuf`: fields of messages that are written by hand.
 
 Nothing here does I/O, reads a clock or knows a setting.
 """

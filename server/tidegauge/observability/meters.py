@@ -68,7 +68,7 @@ class Meters:
         ingest: ingestion and its writer.
         cache: what caches answer, share and fail at.
         resilience: circuit breakers and rate limits.
-        query_requests: queries by `kind` (instant, range, listing) and `outcome`.
+        query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
         http_requests: requests by `status`.

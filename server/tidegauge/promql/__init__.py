@@ -1,6 +1,7 @@
 """PromQL: text and arrays in, arrays out. No I/O, no clock, no settings.
 
-- `lexer`, `parser`, `typecheck`, `printer`: text to syntax tree and back (`nodes` has the tree).
+- `lexer`, `parser`, `typecheck`, `printer`: text to syntax tree and back (`nodes` has the tree);
+  `prettier` breaks long expressions into lines.
   Parts of the lexer: `tokens`, `lexer_numbers`, `lexer_strings`, `runes`; of the parser:
   `parser_cursor`, `parser_expressions`, `parser_selectors`, `parser_suffixes`,
   `parser_matching`, `parser_durations`, `parser_literals`; `parse_error` is what both raise.

@@ -55,12 +55,59 @@ def print_expr(expr: Expr) -> str:
         text = text.removeprefix("+")
     parts: list[str] = []
     for node in reversed(chain):
-        parts.append(_close_offset(last, text) if node.op in _ARITHMETIC else text)
-        flag = " bool" if node.return_bool else ""
-        matching = "" if node.matching is None else _print_matching(node.matching)
-        parts.append(f" {node.op}{flag}{matching} ")
+        parts.append(close_offset(node, last, text))
+        parts.append(f" {print_operator(node)} ")
         last, text = node.right, print_expr(node.right)
     return "".join(parts) + text
+
+
+def print_operator(node: Binary) -> str:
+    """Return what stands between the two sides: the operator and how they are matched."""
+    flag = " bool" if node.return_bool else ""
+    return f"{node.op}{flag}{'' if node.matching is None else _print_matching(node.matching)}"
+
+
+def print_aggregation_head(node: Aggregate) -> str:
+    """Return what stands before an aggregation's parenthesis."""
+    if not node.without and not node.grouping:
+        return node.op
+    return f"{node.op} {'without' if node.without else 'by'} ({_print_labels(node.grouping)}) "
+
+
+def print_subquery_suffix(node: Subquery) -> str:
+    """Return what stands behind a subquery's expression."""
+    length = _print_length(node.range_ns, node.range_expr)
+    has_step = node.step_ns != 0 or node.step_expr is not None
+    step = _print_length(node.step_ns, node.step_expr) if has_step else ""
+    return f"[{length}:{step}]{_print_at(node.shift)}{_print_offset(node.shift)}"
+
+
+def close_offset(node: Binary, left: Expr, text: str) -> str:
+    """Keep an operator out of an offset in parentheses that ends its left side.
+
+    Args:
+        node: whose operator follows.
+        left: what it follows.
+        text: how that is printed.
+    Returns:
+        The text with a sign before the offset where it needs one.
+    """
+    if node.op not in _ARITHMETIC:
+        return text
+    expr = left
+    while isinstance(expr, Binary | Unary):
+        expr = expr.right if isinstance(expr, Binary) else expr.expr
+    match expr:
+        case VectorSelector(shift=shift) | Subquery(shift=shift):
+            offset = shift.offset_expr
+        case MatrixSelector(selector=selector):
+            offset = selector.shift.offset_expr
+        case _:
+            return text
+    if offset is None or not offset.wrapped:
+        return text
+    start = len(text) - len(print_duration(offset))
+    return f"{text[:start]}+{text[start:]}"
 
 
 def print_duration(expr: Duration) -> str:
@@ -81,7 +128,7 @@ def _print_operand(expr: Expr) -> str:
         case MatrixSelector():
             return _print_matrix(expr)
         case Subquery():
-            return _print_subquery(expr)
+            return print_expr(expr.expr) + print_subquery_suffix(expr)
         case Call(func=func, args=args):
             return f"{func}({', '.join(map(print_expr, args))})"
         case Aggregate():
@@ -140,14 +187,6 @@ def _print_matrix(node: MatrixSelector) -> str:
     return f"{_print_selector(bare)}[{length}]{suffix}"
 
 
-def _print_subquery(node: Subquery) -> str:
-    length = _print_length(node.range_ns, node.range_expr)
-    has_step = node.step_ns != 0 or node.step_expr is not None
-    step = _print_length(node.step_ns, node.step_expr) if has_step else ""
-    shift = f"{_print_at(node.shift)}{_print_offset(node.shift)}"
-    return f"{print_expr(node.expr)}[{length}:{step}]{shift}"
-
-
 def _print_length(length_ns: int, expr: DurationExpr | None) -> str:
     return format_range(length_ns) if expr is None else print_duration(expr)
 
@@ -182,23 +221,6 @@ def _is_arithmetic(expr: Duration | None) -> bool:
     return expr.op in _ARITHMETIC and expr.left is not None
 
 
-def _close_offset(expr: Expr, text: str) -> str:
-    """Keep an operator that follows out of an offset in parentheses, by a sign before it."""
-    while isinstance(expr, Binary | Unary):
-        expr = expr.right if isinstance(expr, Binary) else expr.expr
-    match expr:
-        case VectorSelector(shift=shift) | Subquery(shift=shift):
-            offset = shift.offset_expr
-        case MatrixSelector(selector=selector):
-            offset = selector.shift.offset_expr
-        case _:
-            return text
-    if offset is None or not offset.wrapped:
-        return text
-    start = len(text) - len(print_duration(offset))
-    return f"{text[:start]}+{text[start:]}"
-
-
 def _print_bare(expr: DurationExpr) -> str:
     left = "" if expr.left is None else print_duration(expr.left)
     right = "" if expr.right is None else print_duration(expr.right)
@@ -212,11 +234,8 @@ def _print_bare(expr: DurationExpr) -> str:
 
 
 def _print_aggregate(node: Aggregate) -> str:
-    clause = ""
-    if node.without or node.grouping:
-        clause = f" {'without' if node.without else 'by'} ({_print_labels(node.grouping)}) "
     param = "" if node.param is None else f"{print_expr(node.param)}, "
-    return f"{node.op}{clause}({param}{print_expr(node.expr)})"
+    return f"{print_aggregation_head(node)}({param}{print_expr(node.expr)})"
 
 
 def _print_labels(labels: Iterable[str]) -> str:

@@ -111,7 +111,7 @@ class Admission:
         """Give the block a deadline, and measure and log it; it has no place yet.
 
         Args:
-            kind: "instant", "range" or "listing".
+            kind: "instant", "range", "listing" or "raw".
             timeout_ms: what the client asks for; the configured limit is the most it gets.
             about: fields for the slow-query log; the block may add to them.
         Raises:

@@ -70,6 +70,15 @@ def check_result(result: Result, config: QueryConfig) -> None:
         points = len(value.frame.times_ms)
     else:
         return
+    check_answer(points, config)
+
+
+def check_answer(points: int, config: QueryConfig) -> None:
+    """Refuse an answer of so many points if it would take too much memory to write down.
+
+    Raises:
+        LimitExceeded: naming the setting.
+    """
     if points > config.max_result_points:
         raise LimitExceeded(
             "points in its answer",

@@ -25,7 +25,7 @@ class RunningQuery:
 
     Args:
         id: `<process>-<number>`.
-        kind: "instant", "range" or "listing".
+        kind: "instant", "range", "listing" or "raw".
         text: PromQL, or what is listed.
         started_ms: Unix ms.
         took_ms: so far, waiting for its turn included.
@@ -86,7 +86,7 @@ class RunningQueries:
         """List a question while the block runs.
 
         Args:
-            kind: "instant", "range" or "listing".
+            kind: "instant", "range", "listing" or "raw".
             about: has "query", or "listing" with its "selectors".
             deadline: its own; what cancels it.
         """

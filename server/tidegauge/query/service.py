@@ -101,6 +101,7 @@ class QueryService:
         parser: makes trees.
         admission: deadlines, places and measurements, shared with the listings.
         config: the limits.
+        running: counts the samples that are held in memory.
         meters: the instruments.
         monotonic: the monotonic clock, seconds.
         cache: keeps results; None keeps none.
@@ -113,6 +114,7 @@ class QueryService:
         engine: Engine,
         parser: QueryParser,
         admission: Admission,
+        running: RunningSamples,
         config: QueryConfig,
         meters: Meters,
         monotonic: Callable[[], float],
@@ -120,8 +122,7 @@ class QueryService:
     ) -> None:
         self._samples, self._engine, self._parser = samples, engine, parser
         self._admission, self._config, self._meters = admission, config, meters
-        self._monotonic, self._cache = monotonic, cache
-        self._running = RunningSamples(config)
+        self._monotonic, self._cache, self._running = monotonic, cache, running
 
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS

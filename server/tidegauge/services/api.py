@@ -24,8 +24,10 @@ from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.query.admission import Admission, is_query_failure
 from tidegauge.query.all_running import EXCHANGE_EVERY_S, AllQueries
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
+from tidegauge.query.limits import RunningSamples
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
+from tidegauge.query.raw import RawReads
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
@@ -62,8 +64,10 @@ class Services:
     config: Config
     tools: Tools
     meters: Meters
+    parser: QueryParser
     query: QueryService
     listings: Listings
+    raw: RawReads
     queries: AllQueries
     ingest: IngestService
     storage: StorageParts
@@ -242,15 +246,18 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     samples = WatchedSamples(storage.engine, watch)
     parser = QueryParser(max_depth=config.query.max_depth)
     admission = _make_admission(config, tools, meters, asking)
+    running = RunningSamples(config.query)
     return Services(
         config=config,
         tools=tools,
         meters=meters,
+        parser=parser,
         query=QueryService(
             samples=samples,
             engine=_make_engine(config),
             parser=parser,
             admission=admission,
+            running=running,
             config=config.query,
             meters=meters,
             monotonic=tools.monotonic,
@@ -259,6 +266,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
+        raw=RawReads(samples=samples, admission=admission, running=running, config=config.query),
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),

@@ -145,7 +145,12 @@ def _prometheus(status: int, error_type: str, message: str) -> Response:
 
 def json_response(body: object, status: int = 200) -> Response:
     """Return a JSON response; keys stay in the order in which they were put in."""
-    return Response(dump_json(body), status, mimetype="application/json")
+    return json_bytes_response(dump_json(body), status)
+
+
+def json_bytes_response(body: bytes, status: int = 200) -> Response:
+    """Return a response of JSON that is bytes already."""
+    return Response(body, status, mimetype="application/json")
 
 
 def not_ready_response(body: object) -> Response:
