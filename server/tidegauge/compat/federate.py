@@ -19,6 +19,7 @@ from tidegauge.model.labels import METRIC_NAME, Labels, find_label
 from tidegauge.model.stale import is_stale
 from tidegauge.web.access import require
 from tidegauge.web.context import services
+from tidegauge.web.openapi import TEXTS, describe
 from tidegauge.web.params import read_params
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping="
@@ -40,6 +41,7 @@ class Latest:
 
 @blueprint.get("/prometheus/federate")
 @require("query:read")
+@describe(query={"match[]": TEXTS}, answer="text/plain")
 def federate() -> Response:
     """Show the latest sample, not older than the lookback, of every series that is selected."""
     held = services()

@@ -5,7 +5,7 @@ Source: grafana-contract §2.2 to §2.5; Prometheus `web/api/v1/api.go`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flask import Blueprint, Response
 
@@ -29,6 +29,7 @@ from tidegauge.web.access import require
 from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_bytes_response, json_response
+from tidegauge.web.openapi import NUMBER, TEXT, TEXTS, describe
 from tidegauge.web.params import InvalidParameter, read_params
 
 SPOKEN_VERSION = "2.53.0"
@@ -40,8 +41,20 @@ MAX_ANNOTATIONS = 10
 blueprint = Blueprint("prometheus", __name__, url_prefix="/prometheus/api/v1")
 
 
+LISTING: Mapping[str, Mapping[str, object]] = {
+    "match[]": TEXTS,
+    "start": TEXT,
+    "end": TEXT,
+    "limit": NUMBER,
+}
+"""The query parameters of listings, as the reference tells them."""
+
+
 @blueprint.route("/query", methods=["GET", "POST"])
 @require("query:read")
+@describe(
+    query={"query": TEXT, "time": TEXT, "timeout": TEXT, "limit": NUMBER, "lookback_delta": TEXT}
+)
 def query() -> Response:
     """Evaluate at one moment."""
     params = read_params()
@@ -62,6 +75,16 @@ def query() -> Response:
 
 @blueprint.route("/query_range", methods=["GET", "POST"])
 @require("query:read")
+@describe(
+    query={
+        "query": TEXT,
+        "start": TEXT,
+        "end": TEXT,
+        "step": TEXT,
+        "timeout": TEXT,
+        "limit": NUMBER,
+    }
+)
 def query_range() -> Response:
     """Evaluate over a grid."""
     params = read_params()
@@ -87,6 +110,7 @@ def query_range() -> Response:
 
 @blueprint.route("/labels", methods=["GET", "POST"])
 @require("query:read")
+@describe(query=LISTING)
 def label_names() -> Response:
     """List label names."""
     return _listed(services().listings.label_names(read_scope(read_params())))
@@ -94,6 +118,7 @@ def label_names() -> Response:
 
 @blueprint.get("/label/<name>/values")
 @require("query:read")
+@describe(query=LISTING)
 def label_values(name: str) -> Response:
     """List the values of one label."""
     scope = read_scope(read_params())
@@ -105,6 +130,7 @@ def label_values(name: str) -> Response:
 
 @blueprint.route("/series", methods=["GET", "POST"])
 @require("query:read")
+@describe(query=LISTING)
 def series() -> Response:
     """List series."""
     params = read_params()
@@ -120,6 +146,7 @@ def series() -> Response:
 
 @blueprint.get("/metadata")
 @require("query:read")
+@describe(query={"metric": TEXT, "limit": NUMBER, "limit_per_metric": NUMBER})
 def metadata() -> Response:
     """List what senders said of their metrics."""
     params = read_params()
@@ -135,6 +162,7 @@ def metadata() -> Response:
 
 @blueprint.route("/query_exemplars", methods=["GET", "POST"])
 @require("query:read")
+@describe(query={"query": TEXT, "start": TEXT, "end": TEXT})
 def query_exemplars() -> Response:
     """Answer that there are no exemplars, which is what Grafana's probe wants to hear.
 

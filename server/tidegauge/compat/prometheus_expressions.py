@@ -14,6 +14,7 @@ from tidegauge.promql.prettier import prettify
 from tidegauge.web.access import require
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_bytes_response, json_response
+from tidegauge.web.openapi import TEXT, describe
 from tidegauge.web.params import InvalidParameter, read_params
 
 blueprint = Blueprint("prometheus_expressions", __name__, url_prefix="/prometheus/api/v1")
@@ -21,6 +22,7 @@ blueprint = Blueprint("prometheus_expressions", __name__, url_prefix="/prometheu
 
 @blueprint.route("/format_query", methods=["GET", "POST"])
 @require("query:read")
+@describe(query={"query": TEXT})
 def format_query() -> Response:
     """Print the query, over several lines where it is long."""
     return json_response({"status": "success", "data": prettify(_read_query())})
@@ -28,6 +30,7 @@ def format_query() -> Response:
 
 @blueprint.route("/parse_query", methods=["GET", "POST"])
 @require("query:read")
+@describe(query={"query": TEXT})
 def parse_query() -> Response:
     """Show the query's syntax tree."""
     return json_bytes_response(b'{"status":"success","data":%b}' % render_tree(_read_query()))

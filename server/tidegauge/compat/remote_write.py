@@ -13,6 +13,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import request_id, services
 from tidegauge.web.ingestion import BODY_SETTING, measured
+from tidegauge.web.openapi import describe
 
 blueprint = Blueprint("remote_write", __name__)
 
@@ -20,6 +21,7 @@ blueprint = Blueprint("remote_write", __name__)
 @blueprint.post("/prometheus/api/v1/write")
 @blueprint.post("/api/v1/write")
 @require("metrics:write", log_level="debug")
+@describe(status=204, answer="")
 @measured
 def write() -> Response:
     """Take the samples of one push."""

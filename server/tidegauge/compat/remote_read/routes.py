@@ -12,12 +12,14 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_body
 from tidegauge.web.context import services
 from tidegauge.web.ingestion import BODY_SETTING
+from tidegauge.web.openapi import describe
 
 blueprint = Blueprint("remote_read", __name__)
 
 
 @blueprint.post("/prometheus/api/v1/read")
 @require("query:read")
+@describe(answer="application/x-protobuf")
 def read() -> Response:
     """Answer with raw samples, stale markers included."""
     held = services()
