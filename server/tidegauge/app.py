@@ -17,7 +17,7 @@ from tidegauge.api import (
     users,
 )
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
-from tidegauge.compat import prometheus_api, remote_write
+from tidegauge.compat import grafana_json, prometheus_api, remote_write
 from tidegauge.services import Services
 from tidegauge.web.access import install_guard
 from tidegauge.web.client import Clients, install_clients
@@ -39,6 +39,7 @@ BLUEPRINTS = (
     reference.blueprint,
     prometheus_api.blueprint,
     remote_write.blueprint,
+    grafana_json.blueprint,
 )
 
 

@@ -123,6 +123,14 @@ class QueryService:
         self._monotonic, self._cache = monotonic, cache
         self._running = RunningSamples(config)
 
+    def parse(self, text: str) -> nodes.Expr:
+        """Return the tree of a query, for who wants to change it before it is asked.
+
+        Raises:
+            QuerySyntaxError, InvalidInput, LimitExceeded.
+        """
+        return self._parser.parse(text)
+
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS
     ) -> Answer:

@@ -1,0 +1,133 @@
+"""The queries of one panel, answered one after another within one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid
+from tidegauge.compat.grafana_json_frames import Frame, Look, make_series, make_table
+from tidegauge.compat.grafana_json_payload import Options, read_options, read_payload
+from tidegauge.compat.grafana_json_targets import built_in_variables, make_question
+from tidegauge.compat.grafana_json_variables import Variables
+from tidegauge.config import QueryConfig
+from tidegauge.errors import DeadlineExceeded, LimitExceeded, TidegaugeError
+from tidegauge.model.matchers import Matcher
+from tidegauge.query.limits import count_points
+from tidegauge.query.service import Answer, QueryOptions, QueryService
+
+PANEL_TIMEOUT_S = 25.0
+"""Below the 30 s after which Grafana's proxy gives up, and nobody would see the reason."""
+
+
+class Panel:
+    """One request of a panel.
+
+    Args:
+        query: answers PromQL.
+        limits: the limits of a query, which hold for all of them together.
+        monotonic: the monotonic clock, seconds.
+        body: what was asked.
+        now_ms: Unix ms.
+        filters: what every series must match.
+        variables: the dashboard's.
+    """
+
+    def __init__(
+        self,
+        *,
+        query: QueryService,
+        limits: QueryConfig,
+        monotonic: Callable[[], float],
+        body: QueryBody,
+        now_ms: int,
+        filters: tuple[Matcher, ...],
+        variables: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._query, self._limits, self._monotonic = query, limits, monotonic
+        self._body, self._now_ms, self._filters = body, now_ms, filters
+        self._variables = variables
+        self._until_s = monotonic() + PANEL_TIMEOUT_S
+        self._points = 0
+
+    def answer(self, target: Target) -> list[Frame]:
+        """Return the frames of one target.
+
+        Raises:
+            TidegaugeError: with the target's `refId` where there are several.
+        """
+        try:
+            return self._answer(target)
+        except TidegaugeError as exc:
+            if len(self._body.targets) > 1:
+                exc.message = f"{exc.message} (query {target.ref_id[:64]})"
+            raise
+
+    def _answer(self, target: Target) -> list[Frame]:
+        payload = read_payload(target.payload)
+        grid = self._choose_grid()
+        options = read_options(payload, Variables(self._variables, built_in_variables(grid)))
+        if options.min_step_ms > grid.step_ms:
+            grid = self._choose_grid(options.min_step_ms)
+        question = make_question(
+            target,
+            options,
+            Variables(self._variables, built_in_variables(grid)),
+            step_ms=grid.step_ms,
+            filters=self._filters,
+            query=self._query,
+        )
+        look = Look(
+            ref_id=target.ref_id,
+            text=question.text,
+            alias=options.alias,
+            unit=question.unit,
+            limit=options.limit,
+            warnings=self._warn(options, grid),
+        )
+        asking = QueryOptions(timeout_ms=self._left_ms())
+        if options.as_table or target.type == "table":
+            answer = self._query.instant(question.text, time_ms=grid.end_ms, options=asking)
+            self._count(answer)
+            return make_table(answer, look)
+        start_ms, end_ms = grid.aligned
+        answer = self._query.range(
+            question.text, start_ms=start_ms, end_ms=end_ms, step_ms=grid.step_ms, options=asking
+        )
+        self._count(answer)
+        return make_series(answer, look)
+
+    def _choose_grid(self, min_step_ms: int = 0) -> Grid:
+        return choose_grid(
+            self._body,
+            now_ms=self._now_ms,
+            max_points=self._limits.max_points,
+            min_step_ms=min_step_ms,
+        )
+
+    def _warn(self, options: Options, grid: Grid) -> list[str]:
+        warnings = [f'there is no option "{name}"' for name in options.unknown]
+        if grid.raised_to_points:
+            warnings.append(
+                f"the step was raised to {grid.step_ms} ms: a series has at most "
+                f"{grid.raised_to_points} points (TIDEGAUGE_QUERY_MAX_POINTS)"
+            )
+        return warnings
+
+    def _left_ms(self) -> int | None:
+        """Return the time that is left, or None where a query's own limit is shorter."""
+        left_ms = int((self._until_s - self._monotonic()) * 1000)
+        if left_ms < 1:
+            raise DeadlineExceeded(
+                f"the queries of this panel took longer than {PANEL_TIMEOUT_S:g} s together"
+            )
+        return None if left_ms >= self._limits.timeout_s * 1000 else left_ms
+
+    def _count(self, answer: Answer) -> None:
+        self._points += count_points(answer.result)
+        if self._points > self._limits.max_result_points:
+            raise LimitExceeded(
+                "points in the answers of this panel",
+                reached=self._points,
+                allowed=self._limits.max_result_points,
+                setting="TIDEGAUGE_QUERY_MAX_RESULT_POINTS",
+            )

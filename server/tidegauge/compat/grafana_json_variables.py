@@ -1,0 +1,162 @@
+"""Dashboard variables in queries: whatever their values hold, they stay inside their quotes.
+
+Grafana puts values into a query before it sends it, as for a regular expression and without a
+thought of quotes. But it sends the values along, so that they can be found again in the text and
+put in properly. Variables that it does not know (`$__rate_interval`) are put in here.
+Source: grafana-contract §1; Grafana `formatRegistry` (regex).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from tidegauge.errors import InvalidInput
+from tidegauge.promql.nodes import Span, StringLiteral
+from tidegauge.promql.printer import print_expr
+from tidegauge.promql.quoting import unquote
+
+_NOWHERE = Span(0, 0)
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::[^{}]*)?\})", re.ASCII)
+# Strings, and comments, in which quotes mean nothing.
+_LITERAL = re.compile(
+    r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`|\#[^\n]*)""", re.VERBOSE | re.DOTALL
+)
+_MARK = re.compile("\ue000([0-9]+)\ue001", re.ASCII)
+_META = re.compile(r"[\\^$.*+?()\[\]{}|]")
+_META_AND_SLASH = re.compile(r"[\\^$.*+?()\[\]{}|/]")
+# An escape of a regular expression that PromQL has no meaning for.
+_FOREIGN_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\([.+*?()|\[\]{}^$/-])")
+_CLOSERS = frozenset("\"'`\\\n")
+# What may stand in a query outside quotes: a name, a number, a duration.
+_TOKEN = re.compile(r"[A-Za-z_:][\w:]*|\d+(?:\.\d+)?|(?:\d+(?:ms|[smhdwy]))+", re.ASCII)
+
+
+def escape_regex(text: str) -> str:
+    """Return the regular expression that fits exactly this text."""
+    return _META.sub(r"\\\g<0>", text)
+
+
+def any_of(values: tuple[str, ...]) -> str:
+    """Return the regular expression that fits exactly these values."""
+    escaped = [escape_regex(value) for value in values]
+    return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
+
+class Variables:
+    """The variables of one request.
+
+    Args:
+        scoped: the values of the dashboard's variables.
+        built_in: texts of the variables that Grafana calculates; safe to stand anywhere.
+    """
+
+    def __init__(self, scoped: Mapping[str, tuple[str, ...]], built_in: Mapping[str, str]) -> None:
+        self._scoped, self._built_in = scoped, built_in
+        self._by_form = {
+            form: values for values in scoped.values() if values for form in _forms(values)
+        }
+        # Longest first: a short value may be a part of a long one.
+        self._risky = sorted(
+            (form for form in self._by_form if _CLOSERS & set(form)), key=len, reverse=True
+        )
+
+    def find_values(self, text: str) -> tuple[str, ...] | None:
+        """Return the values of the variable that a text is, put in or not; None if it is none."""
+        reference = _REFERENCE.fullmatch(text)
+        if reference is not None:
+            return self._scoped.get(reference[1] or reference[2])
+        return self._by_form.get(text)
+
+    def fill_text(self, text: str) -> str:
+        """Return a text for people with its variables put in."""
+        return self._fill(text, ", ".join)
+
+    def fill_regex(self, text: str) -> str:
+        """Return a regular expression with its variables put in, escaped."""
+        return self._fill(text, any_of)
+
+    def fill_query(self, text: str) -> str:
+        """Return PromQL with its variables put in; no value ends the string that it stands in.
+
+        Raises:
+            InvalidInput: a variable stands outside quotes and holds more than a name or a number.
+        """
+        parts = _LITERAL.split(self._lift(text))
+        filled = []
+        for place, part in enumerate(parts):
+            if place % 2 == 0:
+                filled.append(_REFERENCE.sub(self._fill_bare, part))
+            elif not part.startswith("#"):
+                before = parts[place - 1].rstrip()
+                filled.append(self._fill_literal(part, is_regex=before.endswith(("=~", "!~"))))
+        return "".join(filled)
+
+    def _lift(self, text: str) -> str:
+        """Put marks in the place of values that could end the string in which they stand."""
+        for number, form in enumerate(self._risky):
+            if form not in text:
+                continue
+            mark = f"\ue000{number}\ue001"
+            parts = _LITERAL.split(text.replace(form, mark))
+            # Outside of strings it is the query's own text that looks like the value.
+            parts[0::2] = [part.replace(mark, form) for part in parts[0::2]]
+            text = "".join(parts)
+        return text
+
+    def _fill_literal(self, literal: str, *, is_regex: bool) -> str:
+        try:
+            said = unquote(literal)
+        except ValueError:
+            try:
+                said = unquote(_FOREIGN_ESCAPE.sub(r"\1\\\\\2", literal))
+            except ValueError:
+                return literal  # The parser says what is wrong with it.
+        put_in = any_of if is_regex else _one_or_any_of
+
+        def unmark(found: re.Match[str]) -> str:
+            number = int(found[1][:6])
+            known = number < len(self._risky)
+            return put_in(self._by_form[self._risky[number]]) if known else found[0]
+
+        filled = _MARK.sub(unmark, self._fill(said, put_in))
+        return print_expr(StringLiteral(filled, _NOWHERE))
+
+    def _fill(self, text: str, put_in: Callable[[tuple[str, ...]], str]) -> str:
+        def replace(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            if name in self._built_in:
+                return self._built_in[name]
+            values = self._scoped.get(name)
+            return put_in(values) if values else found[0]
+
+        return _REFERENCE.sub(replace, text)
+
+    def _fill_bare(self, found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name in self._built_in:
+            return self._built_in[name]
+        values = self._scoped.get(name)
+        if not values:
+            return found[0]
+        for value in values:
+            if not _TOKEN.fullmatch(value):
+                raise InvalidInput(
+                    f"the variable ${name} holds {value[:64]!r}; outside quotes only names, "
+                    "numbers and durations may stand"
+                )
+        return ", ".join(values)
+
+
+def _forms(values: tuple[str, ...]) -> set[str]:
+    """Return how Grafana writes these values into a query; its releases differ in the slash."""
+    found = set()
+    for meta in (_META, _META_AND_SLASH):
+        escaped = [meta.sub(r"\\\g<0>", value) for value in values]
+        found.add(escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})")
+    found.discard("")
+    return found
+
+
+def _one_or_any_of(values: tuple[str, ...]) -> str:
+    return values[0] if len(values) == 1 else any_of(values)
