@@ -16,6 +16,9 @@ from tidegauge.api import (
     tokens,
     users,
 )
+
+# By its own name `annotations` would be the feature of `__future__` in the package.
+from tidegauge.api.annotations import blueprint as annotations_blueprint
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.compat import grafana_json, prometheus_api, remote_write
 from tidegauge.services import Services
@@ -30,6 +33,7 @@ BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
     query.blueprint,
+    annotations_blueprint,
     dead_letters.blueprint,
     admin.blueprint,
     auth.blueprint,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
@@ -65,6 +66,7 @@ class Services:
     query: QueryService
     listings: Listings
     queries: AllQueries
+    annotations: AnnotationService
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -260,6 +262,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
+        annotations=AnnotationService(store=storage.annotations),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,

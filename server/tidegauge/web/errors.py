@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from tidegauge.annotations.service import NotAllowed
 from tidegauge.auth.login import LockedOut, WrongPassword
 from tidegauge.errors import (
     Cancelled,
@@ -65,6 +66,7 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     # Grafana's proxy keeps the body of a 401 to itself, and so the reason from whoever asks.
     Unauthenticated: _Row(401, "unauthenticated", grafana_status=403),
     Forbidden: _Row(403, "forbidden"),
+    NotAllowed: _Row(403, "forbidden"),
     TidegaugeError: _Row(500, "internal"),
 }
 
@@ -89,7 +91,7 @@ def error_response(error: TidegaugeError) -> Response:
         response = _native(row.status, error.code, error.message, _position(error))
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
-    if response.status_code == 401:
+    if isinstance(error, Unauthenticated) and response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="tidegauge"'
     return response
 
@@ -166,6 +168,13 @@ def _grafana_json(status: int, code: str, message: str) -> Response:
 def json_response(body: object, status: int = 200) -> Response:
     """Return a JSON response; keys stay in the order in which they were put in."""
     return Response(dump_json(body), status, mimetype="application/json")
+
+
+def created_response(body: object, path: str) -> Response:
+    """Return the answer to a thing that was made, and where it is."""
+    response = json_response(body, 201)
+    response.headers["Location"] = path
+    return response
 
 
 def not_ready_response(body: object) -> Response:
