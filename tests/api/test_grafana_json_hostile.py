@@ -22,6 +22,7 @@ PATHS = (
     "/search",
     "/tag-keys",
     "/tag-values",
+    "/annotations",
 )
 RELAXED = settings(
     max_examples=150,
@@ -36,8 +37,16 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=15,
 )
-names = st.sampled_from(["cpu", "host", "$v", "(a|b)", "a.b", "", "__name__", '"', "sum"]) | texts
-OPTIONS = "aggregation group_by rate window transform limit alias format min_step where unit x"
+names = (
+    st.sampled_from(
+        ["cpu", "host", "$v", "annotations", "(a|b)", "a.b", "", "__name__", '"', "sum"]
+    )
+    | texts
+)
+OPTIONS = (
+    "aggregation group_by rate window transform limit alias format min_step where unit x "
+    "tags match dashboard_id"
+)
 VALUES = "avg p99 rate 5m abs 3 table {{host}} $v sum"
 PIECES = "cpu { } ( ) \" ' ` $v ${v} $__interval [ ] 5m host = =~ sum by rate + offset \\ # , 1 @"
 payloads = st.dictionaries(
@@ -52,7 +61,7 @@ codes = st.lists(st.sampled_from([*PIECES.split(), " ", "\n"]) | texts, max_size
 targets = st.fixed_dictionaries(
     {"target": codes | names | scalars},
     optional={
-        "refId": texts,
+        "refId": st.just("Anno") | texts,
         "payload": payloads | anything,
         "editorMode": st.sampled_from(["code", "builder", None, "x"]),
         "type": st.sampled_from(["table", "timeserie", None]),

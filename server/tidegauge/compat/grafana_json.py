@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, request
 
+from tidegauge.compat.grafana_json_annotations import ANNOTATIONS, find_by_tags
 from tidegauge.compat.grafana_json_body import (
     MAX_BODY_BYTES,
+    AnnotationsBody,
     MetricsBody,
     PayloadOptionsBody,
     QueryBody,
     TagsBody,
+    Target,
     TimeRange,
     VariableBody,
     read_query_body,
@@ -129,14 +132,28 @@ def tag_values() -> Response:
     return json_response([{"text": value, "value": value} for value in values])
 
 
+@blueprint.route("/annotations", methods=["POST", "OPTIONS"])
+@require("query:read")
+def list_annotations() -> Response:
+    """List marks for older plugins, which write tags into the query of an annotation."""
+    if request.method == "OPTIONS":
+        return _for_browsers(Response(status=204))
+    held = services()
+    body = read_json(AnnotationsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
+    start_ms, end_ms = read_range(body.range, now_ms=held.clock_ms())
+    found = find_by_tags(held.annotations, body.annotation or {}, start_ms=start_ms, end_ms=end_ms)
+    return _for_browsers(json_response(found))
+
+
 def _answer(body: QueryBody) -> Sequence[Frame]:
     held = services()
-    asked = [one for one in body.targets if not one.hide and read_text(one.target).strip()]
+    asked = [one for one in body.targets if not one.hide and _asks(one)]
     if not asked:
         return []
     now_ms = held.clock_ms()
     panel = Panel(
         query=held.query,
+        annotations=held.annotations,
         limits=held.config.query,
         monotonic=held.monotonic,
         body=body,
@@ -145,6 +162,10 @@ def _answer(body: QueryBody) -> Sequence[Frame]:
         variables=read_variables(body.scoped_vars),
     )
     return [frame for target in asked for frame in panel.answer(target)]
+
+
+def _asks(target: Target) -> bool:
+    return bool(read_text(target.target).strip()) or target.ref_id == ANNOTATIONS
 
 
 def _look_up(body: VariableBody) -> list[str]:

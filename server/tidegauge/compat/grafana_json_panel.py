@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid
+from tidegauge.annotations.service import AnnotationService
+from tidegauge.compat.grafana_json_annotations import (
+    ANNOTATIONS,
+    SOURCES,
+    find_events,
+    make_annotation_table,
+    read_wanted,
+)
+from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid, read_text
 from tidegauge.compat.grafana_json_frames import Frame, Look, make_series, make_table
 from tidegauge.compat.grafana_json_payload import Options, read_options, read_payload
-from tidegauge.compat.grafana_json_targets import built_in_variables, make_question
+from tidegauge.compat.grafana_json_targets import Question, built_in_variables, make_question
 from tidegauge.compat.grafana_json_variables import Variables
 from tidegauge.config import QueryConfig
 from tidegauge.errors import DeadlineExceeded, LimitExceeded, TidegaugeError
@@ -24,6 +33,7 @@ class Panel:
 
     Args:
         query: answers PromQL.
+        annotations: has the marks.
         limits: the limits of a query, which hold for all of them together.
         monotonic: the monotonic clock, seconds.
         body: what was asked.
@@ -36,6 +46,7 @@ class Panel:
         self,
         *,
         query: QueryService,
+        annotations: AnnotationService,
         limits: QueryConfig,
         monotonic: Callable[[], float],
         body: QueryBody,
@@ -43,7 +54,8 @@ class Panel:
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._query, self._limits, self._monotonic = query, limits, monotonic
+        self._query, self._annotations = query, annotations
+        self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
         self._variables = variables
         self._until_s = monotonic() + PANEL_TIMEOUT_S
@@ -65,17 +77,12 @@ class Panel:
     def _answer(self, target: Target) -> list[Frame]:
         payload = read_payload(target.payload)
         grid = self._choose_grid()
+        if target.ref_id == ANNOTATIONS:
+            return self._annotate(target, payload, grid)
         options = read_options(payload, Variables(self._variables, built_in_variables(grid)))
         if options.min_step_ms > grid.step_ms:
             grid = self._choose_grid(options.min_step_ms)
-        question = make_question(
-            target,
-            options,
-            Variables(self._variables, built_in_variables(grid)),
-            step_ms=grid.step_ms,
-            filters=self._filters,
-            query=self._query,
-        )
+        question = self._make_question(target, options, grid)
         look = Look(
             ref_id=target.ref_id,
             text=question.text,
@@ -84,17 +91,46 @@ class Panel:
             limit=options.limit,
             warnings=self._warn(options, grid),
         )
-        asking = QueryOptions(timeout_ms=self._left_ms())
         if options.as_table or target.type == "table":
-            answer = self._query.instant(question.text, time_ms=grid.end_ms, options=asking)
+            answer = self._query.instant(
+                question.text, time_ms=grid.end_ms, options=self._query_options()
+            )
             self._count(answer)
             return make_table(answer, look)
+        return make_series(self._ask(question, grid), look)
+
+    def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> list[Frame]:
+        variables = Variables(self._variables, built_in_variables(grid))
+        source = SOURCES.get(read_text(target.target).strip().lower())
+        if source is not None:
+            wanted = read_wanted(payload, variables, grid)
+            return [make_annotation_table(source(self._annotations, wanted))]
+        options = read_options(payload, variables)
+        question = self._make_question(target, options, grid)
+        look = Look(target.ref_id, question.text, options.alias)
+        return [make_annotation_table(find_events(self._ask(question, grid), look))]
+
+    def _make_question(self, target: Target, options: Options, grid: Grid) -> Question:
+        return make_question(
+            target,
+            options,
+            Variables(self._variables, built_in_variables(grid)),
+            step_ms=grid.step_ms,
+            filters=self._filters,
+            query=self._query,
+        )
+
+    def _ask(self, question: Question, grid: Grid) -> Answer:
         start_ms, end_ms = grid.aligned
         answer = self._query.range(
-            question.text, start_ms=start_ms, end_ms=end_ms, step_ms=grid.step_ms, options=asking
+            question.text,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=grid.step_ms,
+            options=self._query_options(),
         )
         self._count(answer)
-        return make_series(answer, look)
+        return answer
 
     def _choose_grid(self, min_step_ms: int = 0) -> Grid:
         return choose_grid(
@@ -113,14 +149,16 @@ class Panel:
             )
         return warnings
 
-    def _left_ms(self) -> int | None:
-        """Return the time that is left, or None where a query's own limit is shorter."""
+    def _query_options(self) -> QueryOptions:
+        """Return options that leave a query no more than the time that is left."""
         left_ms = int((self._until_s - self._monotonic()) * 1000)
         if left_ms < 1:
             raise DeadlineExceeded(
                 f"the queries of this panel took longer than {PANEL_TIMEOUT_S:g} s together"
             )
-        return None if left_ms >= self._limits.timeout_s * 1000 else left_ms
+        # A query's own limit, where that is shorter, says something of the database's health.
+        is_shorter = left_ms < self._limits.timeout_s * 1000
+        return QueryOptions(timeout_ms=left_ms if is_shorter else None)
 
     def _count(self, answer: Answer) -> None:
         self._points += count_points(answer.result)

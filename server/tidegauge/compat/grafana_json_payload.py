@@ -146,7 +146,7 @@ def read_options(payload: Mapping[str, Any], variables: Variables) -> Options:
     Raises:
         InvalidOption, InvalidInput.
     """
-    reader = _Reader(payload, variables)
+    reader = OptionReader(payload, variables)
     known = {field.name for field in FIELDS}
     options = Options(
         aggregation=reader.choice("aggregation", AGGREGATIONS),
@@ -169,14 +169,18 @@ def read_options(payload: Mapping[str, Any], variables: Variables) -> Options:
     return options
 
 
-class _Reader:
+class OptionReader:
+    """Reads options one by one, with variables put in; each raises InvalidOption."""
+
     def __init__(self, payload: Mapping[str, Any], variables: Variables) -> None:
         self._payload, self._variables = payload, variables
 
     def text(self, name: str) -> str:
+        """Return a text, "" where it is missing."""
         return self._variables.fill_text(self._raw(name))
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """Return what was chosen, "" for nothing and for `none`."""
         chosen = self.text(name).strip()
         if chosen in ("", "none"):
             return ""
@@ -184,15 +188,17 @@ class _Reader:
             raise InvalidOption(name, f'"{chosen[:64]}" is none of {", ".join(choices)}')
         return chosen
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, *, high: int = MAX_LIMIT) -> int:
+        """Return a number from 1 on, 0 where it is missing."""
         text = self.text(name).strip()
         if not text:
             return 0
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MAX_LIMIT):
-            raise InvalidOption(name, f'"{text[:64]}" is no whole number from 1 to {MAX_LIMIT}')
+        if not (text.isascii() and text.isdigit() and 0 < int(text[:18]) <= high):
+            raise InvalidOption(name, f'"{text[:64]}" is no whole number from 1 to {high}')
         return int(text)
 
     def duration_ms(self, name: str) -> int:
+        """Return a duration of at least 1 ms, 0 where it is missing."""
         text = self.text(name).strip()
         if not text:
             return 0
@@ -205,6 +211,7 @@ class _Reader:
         return length_ms
 
     def names(self, name: str) -> tuple[str, ...]:
+        """Return names, from a list or a text with commas, each once."""
         given = self._payload.get(name)
         texts = given if isinstance(given, list) else self._raw(name).split(",")
         found: list[str] = []
@@ -214,6 +221,7 @@ class _Reader:
         return tuple(dict.fromkeys(label for label in found if label))
 
     def conditions(self, name: str) -> tuple[Matcher, ...]:
+        """Return the matchers of lines, or of an object of values by label."""
         given = self._payload.get(name)
         if isinstance(given, dict):
             return tuple(self._any_of(name, key, value) for key, value in given.items())
