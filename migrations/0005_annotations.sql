@@ -9,7 +9,7 @@ CREATE TABLE annotations (
     tags         text[] NOT NULL DEFAULT '{}',
     dashboard_id integer CHECK (dashboard_id > 0),
     panel_id     integer CHECK (panel_id > 0),
-    owner_id     integer,
+    owner_id     integer REFERENCES users (id) ON DELETE SET NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     CHECK (title <> '' OR text <> ''),
     CHECK (panel_id IS NULL OR dashboard_id IS NOT NULL)
@@ -17,6 +17,7 @@ CREATE TABLE annotations (
 
 CREATE INDEX annotations_start ON annotations (starts_at DESC, id DESC);
 CREATE INDEX annotations_end ON annotations ((coalesce(ends_at, starts_at)));
+CREATE INDEX annotations_owner ON annotations (owner_id);
 CREATE INDEX annotations_tags ON annotations USING gin (tags);
 
 COMMENT ON COLUMN annotations.ends_at IS 'NULL: a moment, not a span';

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from tidegauge.app import create_app
+from tidegauge.auth.permissions import Role
+from tidegauge.auth.principal import LOCAL, person
+from tidegauge.services import Services
 
 from tests.api.conftest import NOW_MS
 
@@ -137,3 +141,29 @@ def test_deleting_wants_ids(client: FlaskClient, params: str) -> None:
 def test_an_id_that_cannot_be_is_not_there(client: FlaskClient, path: str) -> None:
     assert client.get(API + path).status_code == 404
     assert client.delete(API + path).status_code == 404
+
+
+def test_a_mark_belongs_to_the_account_that_sent_it(services: Services) -> None:
+    def as_person(user_id: int, role: Role) -> FlaskClient:
+        return create_app(services, local=person(user_id, "x", role)).test_client()
+
+    owner, other = as_person(1, "editor"), as_person(2, "editor")
+    viewer, admin = as_person(3, "viewer"), as_person(4, "admin")
+
+    for _ in range(2):
+        assert owner.post(API, json={"text": "x"}).get_json()["owner_id"] == 1
+
+    assert viewer.post(API, json={"text": "x"}).status_code == 403
+    assert viewer.get(f"{API}/1").status_code == 200
+    for somebody in (other, viewer):
+        response = somebody.delete(f"{API}/1")
+        assert (response.status_code, response.get_json()["code"]) == (403, "forbidden")
+    assert owner.delete(f"{API}/1").status_code == 200
+    assert admin.delete(f"{API}/2").status_code == 200
+
+
+def test_a_program_on_the_machine_sets_marks_and_deletes_none(services: Services) -> None:
+    client = create_app(services, local=LOCAL).test_client()
+
+    assert client.post(API, json={"text": "x"}).get_json()["owner_id"] is None
+    assert client.delete(f"{API}/1").status_code == 403

@@ -288,4 +288,4 @@ def test_a_stranger_gets_403_since_grafana_swallows_what_a_401_says(client: Flas
 
     assert response.status_code == 403
     assert response.get_json()["error"]["code"] == "unauthenticated"
-    assert "access token" in response.get_json()["message"]
+    assert "API token" in response.get_json()["message"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
+import psycopg2
 import pytest
 from tidegauge.config import DatabaseConfig
 from tidegauge.model.annotations import Annotation, AnnotationQuery
@@ -12,6 +14,7 @@ from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import AnnotationStore
 
+_ADD_OWNER = "INSERT INTO users (id, name, password_hash, role) VALUES (5, 'ada', '-', 'editor')"
 DAY_MS = 86_400_000
 NOW_MS = 1_700_000_000_123
 
@@ -23,6 +26,8 @@ def store(request: pytest.FixtureRequest) -> Iterator[AnnotationStore]:
         yield MemoryAnnotations(clock_ms=lambda: NOW_MS)
         return
     url = request.getfixturevalue("migrated_database_url")
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(_ADD_OWNER)
     opened = open_storage(DatabaseConfig(), url=url)
     yield opened.annotations
     opened.close()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 from flask import Blueprint, Response
 
 from tidegauge.annotations.service import MAX_PAGE
-from tidegauge.auth.permissions import ROLE_PERMISSIONS
-from tidegauge.auth.principal import LOCAL, Principal
 from tidegauge.errors import InvalidInput
 from tidegauge.model.annotations import Annotation, AnnotationQuery
 from tidegauge.query.times import parse_native_time_ms
@@ -17,6 +13,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.context import services
 from tidegauge.web.errors import created_response, json_response
+from tidegauge.web.identity import current_principal
 from tidegauge.web.params import InvalidParameter, Params, read_params
 
 DEFAULT_PAGE = 100
@@ -80,7 +77,7 @@ def add_annotation() -> Response:
             dashboard_id=body.dashboard_id,
             panel_id=body.panel_id,
         ),
-        _principal(),
+        current_principal(),
     )
     return created_response(describe(added), f"/api/v1/annotations/{added.id}")
 
@@ -96,7 +93,7 @@ def read_annotation(annotation_id: int) -> Response:
 @require("annotation:delete:own")
 def delete_annotation(annotation_id: int) -> Response:
     """Delete one annotation."""
-    services().annotations.delete([annotation_id], _principal())
+    services().annotations.delete([annotation_id], current_principal())
     return json_response({"deleted": [annotation_id]})
 
 
@@ -109,7 +106,7 @@ def delete_annotations() -> Response:
     if not 0 < len(texts) <= MAX_DELETED:
         raise InvalidParameter("id", f"from 1 to {MAX_DELETED} ids are wanted, not {len(texts)}")
     ids = sorted({_read_id("id", text) for text in texts})
-    services().annotations.delete(ids, _principal())
+    services().annotations.delete(ids, current_principal())
     return json_response({"deleted": ids})
 
 
@@ -127,10 +124,6 @@ def describe(annotation: Annotation) -> dict[str, object]:
         "owner_id": annotation.owner_id,
         "created_at": annotation.created_ms,
     }
-
-
-def _principal() -> Principal:
-    return replace(LOCAL, permissions=LOCAL.permissions | ROLE_PERMISSIONS["admin"])
 
 
 def _read_match(params: Params) -> str:
