@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from tidegauge.model.labels import METRIC_NAME, Labels
-from tidegauge.model.matchers import Matcher, MatchType
-from tidegauge.promql.nodes import Span, VectorSelector
-from tidegauge.promql.printer import print_expr
+from tidegauge.model.labels import METRIC_NAME, Labels, find_label
+from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Text
 from tidegauge.query.service import Answer, truncate_series
 from tidegauge.web.series import iterate_series, render_numbers
@@ -28,6 +26,7 @@ MAX_TABLE_ROWS = 100_000
 
 Frame = dict[str, object]
 
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
 
@@ -108,11 +107,12 @@ def name_series(labels: Labels, look: Look) -> str:
 
 def print_labels(labels: Labels) -> str:
     """Return a label set as PromQL writes it: `up{job="a"}`."""
-    name = dict(labels).get(METRIC_NAME, "")
-    matchers = tuple(
-        Matcher(MatchType.EQUAL, label, value) for label, value in labels if label != METRIC_NAME
-    )
-    return print_expr(VectorSelector(name, matchers, Span(0, 0)))
+    shown = [
+        f"{label if _PLAIN.fullmatch(label) else quote(label)}={quote(value)}"
+        for label, value in labels
+        if label != METRIC_NAME
+    ]
+    return find_label(labels, METRIC_NAME) + ("{" + ",".join(shown) + "}" if shown else "")
 
 
 def _column(text: str, kind: str) -> dict[str, object]:
@@ -122,8 +122,9 @@ def _column(text: str, kind: str) -> dict[str, object]:
 def _render_points(times_ms: np.ndarray, values: np.ndarray, step_ms: int) -> orjson.Fragment:
     """Return `[[value, time], …]`, with a null at the first step of each gap."""
     gaps = np.flatnonzero(np.diff(times_ms) > step_ms) + 1
-    times_ms = np.insert(times_ms, gaps, times_ms[gaps - 1] + step_ms)
-    values = np.insert(values, gaps, np.nan)
+    if len(gaps):
+        times_ms = np.insert(times_ms, gaps, times_ms[gaps - 1] + step_ms)
+        values = np.insert(values, gaps, np.nan)
     pairs = zip(render_numbers(values), render_numbers(times_ms), strict=True)
     return orjson.Fragment(b"[%b]" % b",".join([b"[%b,%b]" % pair for pair in pairs]))
 

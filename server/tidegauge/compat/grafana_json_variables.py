@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from tidegauge.errors import InvalidInput
 from tidegauge.promql.nodes import Span, StringLiteral
@@ -27,9 +28,29 @@ _META = re.compile(r"[\\^$.*+?()\[\]{}|]")
 _META_AND_SLASH = re.compile(r"[\\^$.*+?()\[\]{}|/]")
 # An escape of a regular expression that PromQL has no meaning for.
 _FOREIGN_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\([.+*?()|\[\]{}^$/-])")
-_CLOSERS = frozenset("\"'`\\\n")
+_QUOTES = frozenset("\"'`\n")
+_CLOSERS = _QUOTES | {"\\"}
 # What may stand in a query outside quotes: a name, a number, a duration.
 _TOKEN = re.compile(r"[A-Za-z_:][\w:]*|\d+(?:\.\d+)?|(?:\d+(?:ms|[smhdwy]))+", re.ASCII)
+
+
+MAX_RISKY_VALUES = 2000
+MAX_LIFTED_VALUES = 100
+"""Looking for values in a query takes time for each; hardly any hold quotes or backslashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Risky:
+    """A text that could end the string in which Grafana has put it.
+
+    Args:
+        values: what it stands for.
+        is_raw: it is a value as it is, as `${name:raw}` has it, and not escaped.
+    """
+
+    form: str
+    values: tuple[str, ...]
+    is_raw: bool
 
 
 def escape_regex(text: str) -> str:
@@ -56,10 +77,7 @@ class Variables:
         self._by_form = {
             form: values for values in scoped.values() if values for form in _forms(values)
         }
-        # Longest first: a short value may be a part of a long one.
-        self._risky = sorted(
-            (form for form in self._by_form if _CLOSERS & set(form)), key=len, reverse=True
-        )
+        self._risky = _find_risky(self._by_form, scoped)
 
     def find_values(self, text: str) -> tuple[str, ...] | None:
         """Return the values of the variable that a text is, put in or not; None if it is none."""
@@ -80,7 +98,8 @@ class Variables:
         """Return PromQL with its variables put in; no value ends the string that it stands in.
 
         Raises:
-            InvalidInput: a variable stands outside quotes and holds more than a name or a number.
+            InvalidInput: a variable stands outside quotes and holds more than a name or a number,
+                or far too many values hold quotes.
         """
         parts = _LITERAL.split(self._lift(text))
         filled = []
@@ -94,9 +113,18 @@ class Variables:
 
     def _lift(self, text: str) -> str:
         """Put marks in the place of values that could end the string in which they stand."""
-        for number, form in enumerate(self._risky):
-            if form not in text:
-                continue
+        if len(self._risky) > MAX_RISKY_VALUES:
+            raise InvalidInput(
+                f"{len(self._risky)} values of variables hold quotes or backslashes, at most "
+                f"{MAX_RISKY_VALUES} are taken; choose fewer"
+            )
+        present = [(number, one.form) for number, one in enumerate(self._risky) if one.form in text]
+        if len(present) > MAX_LIFTED_VALUES:
+            raise InvalidInput(
+                f"{len(present)} values with quotes or backslashes stand in one query, at most "
+                f"{MAX_LIFTED_VALUES} are taken; choose fewer"
+            )
+        for number, form in present:
             mark = f"\ue000{number}\ue001"
             parts = _LITERAL.split(text.replace(form, mark))
             # Outside of strings it is the query's own text that looks like the value.
@@ -116,8 +144,10 @@ class Variables:
 
         def unmark(found: re.Match[str]) -> str:
             number = int(found[1][:6])
-            known = number < len(self._risky)
-            return put_in(self._by_form[self._risky[number]]) if known else found[0]
+            if number >= len(self._risky):
+                return found[0]
+            one = self._risky[number]
+            return one.values[0] if one.is_raw else put_in(one.values)
 
         filled = _MARK.sub(unmark, self._fill(said, put_in))
         return print_expr(StringLiteral(filled, _NOWHERE))
@@ -156,6 +186,22 @@ def _forms(values: tuple[str, ...]) -> set[str]:
         found.add(escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})")
     found.discard("")
     return found
+
+
+def _find_risky(
+    by_form: Mapping[str, tuple[str, ...]], scoped: Mapping[str, tuple[str, ...]]
+) -> list[_Risky]:
+    """Return what could end a string, longest first: a short value may be part of a long one."""
+    risky = {
+        form: _Risky(form, values, False)
+        for form, values in by_form.items()
+        if _CLOSERS.intersection(form)
+    }
+    for values in scoped.values():
+        for value in values:
+            if _QUOTES.intersection(value) or value.endswith("\\"):
+                risky.setdefault(value, _Risky(value, (value,), True))
+    return sorted(risky.values(), key=lambda one: len(one.form), reverse=True)
 
 
 def _one_or_any_of(values: tuple[str, ...]) -> str:

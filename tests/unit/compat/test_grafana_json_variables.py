@@ -105,6 +105,40 @@ def test_a_value_cannot_make_room_for_another_one() -> None:
     assert matcher.value == second
 
 
+@pytest.mark.parametrize("template", ["$v", "x$v", "$v|b"])
+@pytest.mark.parametrize("quote", QUOTES)
+@pytest.mark.parametrize("value", [one for one in EVIL if one != "(.*)"])
+def test_a_value_that_grafana_has_put_in_raw_stays_in_its_string(
+    value: str, quote: str, template: str
+) -> None:
+    said = template.replace("$v", value)
+    variables = Variables({"v": (value, "b")}, {})
+
+    (matcher,) = matchers_of(variables.fill_query(f"cpu{{host={quote}{said}{quote}}}"))
+
+    assert (matcher.name, matcher.type, matcher.value) == ("host", MatchType.EQUAL, said)
+
+
+def test_two_raw_values_cannot_join_hands() -> None:
+    first, second = "\\", "} or up{y="
+    text = f'cpu{{x="{first}",y="{second}"}}'
+
+    filled = Variables({"first": (first,), "second": (second,)}, {}).fill_query(text)
+
+    assert {one.value for one in matchers_of(filled)} == {first, second}
+
+
+def test_values_that_hold_quotes_are_bounded() -> None:
+    many = Variables({"v": tuple(f'"{number}' for number in range(2001))}, {})
+    several = Variables({"v": tuple(f'"{number}' for number in range(101))}, {})
+
+    with pytest.raises(InvalidInput, match="2002 values of variables"):
+        many.fill_query("up")
+    assert several.fill_query("up") == "up"
+    with pytest.raises(InvalidInput, match="at most 100"):
+        several.fill_query("|".join(f'"{number}' for number in range(101)))
+
+
 def test_a_part_of_a_query_may_be_a_variable_that_grafana_has_put_in() -> None:
     part = 'job="a",host="b"'
 
