@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from tidegauge.app import create_app
 from tidegauge.auth.permissions import Role
 from tidegauge.auth.principal import LOCAL, person
+from tidegauge.config import Config
 from tidegauge.services import Services
 
 from tests.api.conftest import NOW_MS
@@ -167,3 +168,17 @@ def test_a_program_on_the_machine_sets_marks_and_deletes_none(services: Services
 
     assert client.post(API, json={"text": "x"}).get_json()["owner_id"] is None
     assert client.delete(f"{API}/1").status_code == 403
+
+
+@pytest.mark.parametrize(("method", "setting"), [("POST", "INGEST"), ("GET", "QUERY")])
+def test_marks_count_for_the_limits_of_requests(
+    services: Services, config: Config, method: str, setting: str
+) -> None:
+    client = create_app(services, local=person(1, "ada", "editor")).test_client()
+    limits = config.limits
+    limit = limits.ingest_per_minute if setting == "INGEST" else limits.query_per_minute
+
+    response = client.open(API, method=method, json={"text": "x"})
+
+    assert response.headers["RateLimit-Limit"] == str(limit)
+    assert response.headers["RateLimit-Remaining"] == str(limit - 1)

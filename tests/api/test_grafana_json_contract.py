@@ -289,3 +289,12 @@ def test_a_stranger_gets_403_since_grafana_swallows_what_a_401_says(client: Flas
     assert response.status_code == 403
     assert response.get_json()["error"]["code"] == "unauthenticated"
     assert "API token" in response.get_json()["message"]
+
+
+def test_a_wrong_token_is_told_of_when_the_data_source_is_tested(
+    client: FlaskClient, release: str
+) -> None:
+    response = client.get(BASE, headers={**headers(release), "Authorization": "Bearer wrong"})
+
+    assert response.status_code == 403
+    assert "no API token of ours" in response.get_json()["error"]["message"]
