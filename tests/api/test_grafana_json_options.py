@@ -168,6 +168,23 @@ def test_a_limit_leaves_series_out_and_says_so(ask: Callable[..., Any]) -> None:
 
 
 @pytest.mark.usefixtures("fleet")
+def test_what_is_kept_of_an_answer_is_kept_for_each_look(ask: Callable[..., Any]) -> None:
+    looks = [{}, {"alias": "a"}, {"alias": "b", "unit": "s"}, {"limit": 1}, {"format": "table"}]
+
+    first = [ask("cpu", look, intervalMs=10_000) for look in looks]
+    again = [ask("cpu", look, intervalMs=10_000) for look in looks]
+
+    assert again == first
+    assert [frames[0].get("title") for frames in first[1:]] == [
+        "a",
+        "b",
+        first[0][0]["title"],
+        None,
+    ]
+    assert [len(frames) for frames in first] == [3, 3, 3, 1, 1]
+
+
+@pytest.mark.usefixtures("fleet")
 def test_names_of_series_follow_the_alias(ask: Callable[..., Any]) -> None:
     scoped = {"env": {"text": "prod", "value": "prod"}}
 

@@ -26,7 +26,7 @@ from tidegauge.compat.grafana_json_body import (
     read_variables,
 )
 from tidegauge.compat.grafana_json_filters import read_filters
-from tidegauge.compat.grafana_json_frames import Frame
+from tidegauge.compat.grafana_json_frames import Rendered
 from tidegauge.compat.grafana_json_lookup import Lookup
 from tidegauge.compat.grafana_json_panel import Panel
 from tidegauge.compat.grafana_json_payload import FIELDS, describe_choices
@@ -35,6 +35,7 @@ from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.query.listings import Scope
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
+from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
 from tidegauge.web.params import InvalidParameter
@@ -89,7 +90,11 @@ def payload_options() -> Response:
 @require("query:read")
 def query() -> Response:
     """Answer the queries of one panel."""
-    return json_response(_answer(read_query_body()))
+    rendered = _answer(read_query_body())
+    body = b"[%b]" % b",".join(one.frames for one in rendered if one.frames)
+    if len(rendered) == 1:
+        return compressible_response(body, keep=rendered[0].keep)
+    return Response(body, mimetype="application/json")
 
 
 @blueprint.post("/variable")
@@ -145,7 +150,7 @@ def list_annotations() -> Response:
     return _for_browsers(json_response(found))
 
 
-def _answer(body: QueryBody) -> Sequence[Frame]:
+def _answer(body: QueryBody) -> Sequence[Rendered]:
     held = services()
     asked = [one for one in body.targets if not one.hide and _asks(one)]
     if not asked:
@@ -161,7 +166,7 @@ def _answer(body: QueryBody) -> Sequence[Frame]:
         filters=read_filters(body.filters or body.adhoc_filters, held.listings),
         variables=read_variables(body.scoped_vars),
     )
-    return [frame for target in asked for frame in panel.answer(target)]
+    return [panel.answer(target) for target in asked]
 
 
 def _asks(target: Target) -> bool:

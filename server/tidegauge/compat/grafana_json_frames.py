@@ -6,10 +6,11 @@ Source: grafana-contract §1; Grafana `processDataFrame.ts`.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from tidegauge.model.labels import METRIC_NAME, Labels, find_label
 from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Text
 from tidegauge.query.service import Answer, truncate_series
+from tidegauge.web.rendering import dump_json
 from tidegauge.web.series import iterate_series, render_numbers
 
 MAX_NOTICES = 10
@@ -49,6 +51,34 @@ class Look:
     unit: str = ""
     limit: int = 0
     warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Frames as JSON.
+
+    Args:
+        frames: with commas between them; empty for none.
+        keep: returns what was made of them before, or calls what it is given to make it.
+    """
+
+    frames: bytes
+    keep: Callable[[Callable[[], bytes]], bytes] = lambda make: make()
+
+
+def render(frames: Sequence[Frame]) -> Rendered:
+    """Return frames as JSON."""
+    return Rendered(dump_json(frames)[1:-1])
+
+
+def render_kept(
+    make: Callable[[Answer, Look], list[Frame]], answer: Answer, look: Look
+) -> Rendered:
+    """Return the frames of an answer as JSON, which is kept beside it for whoever asks the same."""
+    said = repr((make.__name__, look)).encode("utf-8", "surrogatepass")
+    form = f"grafana_json:{hashlib.sha256(said).hexdigest()}"
+    frames = answer.bodies.get(form, lambda: render(make(answer, look)).frames)
+    return Rendered(frames, lambda further: answer.bodies.get(f"{form}:gzip", further))
 
 
 def make_series(answer: Answer, look: Look) -> list[Frame]:
@@ -136,7 +166,7 @@ def _cut(answer: Answer, look: Look) -> tuple[Answer, list[dict[str, str]]]:
         notices.append(
             _notice("warning", f'only the first {look.limit} series are shown (option "limit")')
         )
-        answer = Answer(result, answer.step_ms, answer.series_read, answer.took_ms, answer.cache)
+        answer = replace(answer, result=result)
     return answer, notices
 
 
@@ -164,8 +194,6 @@ def _with_meta(
                 "resolution": "raw",
                 "step_ms": answer.step_ms,
                 "samples_read": answer.result.samples_read,
-                "cache": answer.cache.value,
-                "took_ms": round(answer.took_ms, 3),
             },
         }
     return frames

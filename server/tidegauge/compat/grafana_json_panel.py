@@ -14,7 +14,15 @@ from tidegauge.compat.grafana_json_annotations import (
     read_wanted,
 )
 from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid, read_text
-from tidegauge.compat.grafana_json_frames import Frame, Look, make_series, make_table
+from tidegauge.compat.grafana_json_frames import (
+    Frame,
+    Look,
+    Rendered,
+    make_series,
+    make_table,
+    render,
+    render_kept,
+)
 from tidegauge.compat.grafana_json_payload import Options, read_options, read_payload
 from tidegauge.compat.grafana_json_targets import Question, built_in_variables, make_question
 from tidegauge.compat.grafana_json_variables import Variables
@@ -61,8 +69,8 @@ class Panel:
         self._until_s = monotonic() + PANEL_TIMEOUT_S
         self._points = 0
 
-    def answer(self, target: Target) -> list[Frame]:
-        """Return the frames of one target.
+    def answer(self, target: Target) -> Rendered:
+        """Return the frames of one target, as JSON.
 
         Raises:
             TidegaugeError: with the target's `refId` where there are several.
@@ -74,11 +82,11 @@ class Panel:
                 exc.message = f"{exc.message} (query {target.ref_id[:64]})"
             raise
 
-    def _answer(self, target: Target) -> list[Frame]:
+    def _answer(self, target: Target) -> Rendered:
         payload = read_payload(target.payload)
         grid = self._choose_grid()
         if target.ref_id == ANNOTATIONS:
-            return self._annotate(target, payload, grid)
+            return render([self._annotate(target, payload, grid)])
         options = read_options(payload, Variables(self._variables, built_in_variables(grid)))
         if options.min_step_ms > grid.step_ms:
             grid = self._choose_grid(options.min_step_ms)
@@ -96,19 +104,19 @@ class Panel:
                 question.text, time_ms=grid.end_ms, options=self._query_options()
             )
             self._count(answer)
-            return make_table(answer, look)
-        return make_series(self._ask(question, grid), look)
+            return render_kept(make_table, answer, look)
+        return render_kept(make_series, self._ask(question, grid), look)
 
-    def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> list[Frame]:
+    def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> Frame:
         variables = Variables(self._variables, built_in_variables(grid))
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
             wanted = read_wanted(payload, variables, grid)
-            return [make_annotation_table(source(self._annotations, wanted))]
+            return make_annotation_table(source(self._annotations, wanted))
         options = read_options(payload, variables)
         question = self._make_question(target, options, grid)
         look = Look(target.ref_id, question.text, options.alias)
-        return [make_annotation_table(find_events(self._ask(question, grid), look))]
+        return make_annotation_table(find_events(self._ask(question, grid), look))
 
     def _make_question(self, target: Target, options: Options, grid: Grid) -> Question:
         return make_question(
