@@ -83,7 +83,7 @@ def test_marks_of_the_range_are_shown_oldest_first(
         {
             "time": NOW_MS - 1000,
             "timeEnd": None,
-            "title": "",
+            "title": None,
             "text": "late",
             "tags": "deploy",
             "id": "1",
@@ -128,6 +128,8 @@ def test_promql_above_zero_is_an_event(
     assert [row["timeEnd"] and row["timeEnd"] - row["time"] for row in rows] == [120_000, None]
     assert {row["text"] for row in rows} == {"a,b was away"}
     assert {row["tags"] for row in rows} == {"a b"}
+    assert {row["id"] for row in rows} == {None}
+    assert {row["tags"] for row in ask("vector(1)")} == {None}
     assert ask("down > bool 5") == []
 
 

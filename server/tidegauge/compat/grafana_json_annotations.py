@@ -78,10 +78,11 @@ def make_annotation_table(annotations: Sequence[Annotation]) -> Frame:
         [
             one.time_ms,
             one.time_end_ms,
-            one.title,
+            one.title or None,
             one.text or one.title,
-            ",".join(one.tags),
-            str(one.id) if one.id else "",
+            # Grafana would make one nameless tag of an empty text.
+            ",".join(one.tags) or None,
+            str(one.id) if one.id else None,
         ]
         for one in sorted(annotations, key=lambda one: one.place)
     ]
