@@ -165,7 +165,8 @@ def test_no_variable_is_an_internal_error(client: FlaskClient, payload: object) 
 def test_what_is_no_json_is_refused(client: FlaskClient, path: str, body: bytes) -> None:
     response = client.post(f"{BASE}{path}", data=body)
 
-    assert response.status_code == (413 if len(body) > 2 * 1024 * 1024 else 400)
+    most_bytes = 16 * 1024 if path == "/annotations" else 2 * 1024 * 1024
+    assert response.status_code == (413 if len(body) > most_bytes else 400)
     assert response.get_json()["message"]
 
 

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from tidegauge.compat.grafana_json_annotations import ANNOTATIONS, find_by_tags
 from tidegauge.compat.grafana_json_body import (
+    MAX_ANNOTATIONS_BODY_BYTES,
     MAX_BODY_BYTES,
     AnnotationsBody,
     MetricsBody,
@@ -144,7 +145,7 @@ def list_annotations() -> Response:
     if request.method == "OPTIONS":
         return _for_browsers(Response(status=204))
     held = services()
-    body = read_json(AnnotationsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
+    body = read_json(AnnotationsBody, max_bytes=MAX_ANNOTATIONS_BODY_BYTES, or_empty=True)
     start_ms, end_ms = read_range(body.range, now_ms=held.clock_ms())
     found = find_by_tags(held.annotations, body.annotation or {}, start_ms=start_ms, end_ms=end_ms)
     return _for_browsers(json_response(found))

@@ -20,9 +20,13 @@ from tidegauge.web.params import InvalidParameter
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Variables travel with each query, with all their values where "All" is chosen."""
 
+MAX_ANNOTATIONS_BODY_BYTES = 16 * 1024
+"""What older plugins send comes back with each annotation."""
+
 MAX_TARGETS = 50
 MAX_FILTERS = 50
 MAX_VARIABLES = 500
+MAX_REF_ID_CHARS = 64
 
 # Grafana rounds the interval of a panel, which gives up to twice the points that it names.
 _ROUNDING = 2
@@ -143,6 +147,10 @@ def read_query_body() -> QueryBody:
         PayloadTooLarge, InvalidInput: more targets, filters or variables than are taken, too.
     """
     body = read_json(QueryBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
+    for target in body.targets:
+        # It comes back with each series.
+        if len(target.ref_id) > MAX_REF_ID_CHARS:
+            raise InvalidParameter("refId", f"at most {MAX_REF_ID_CHARS} characters are taken")
     for name, count, most in (
         ("targets", len(body.targets), MAX_TARGETS),
         ("filters", len(body.filters or body.adhoc_filters or ()), MAX_FILTERS),

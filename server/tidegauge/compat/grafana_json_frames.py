@@ -23,6 +23,9 @@ from tidegauge.web.rendering import dump_json
 from tidegauge.web.series import iterate_series, render_numbers
 
 MAX_NOTICES = 10
+MAX_NAME_CHARS = 1024
+"""An alias may name a long label many times over."""
+
 MAX_TABLE_ROWS = 100_000
 """More rows than a browser draws; a whole range vector is what has so many."""
 
@@ -131,7 +134,7 @@ def name_series(labels: Labels, look: Look) -> str:
     """Return the name of a series: by its alias, else as PromQL has it."""
     known = dict(labels)
     if look.alias:
-        return _PLACEHOLDER.sub(lambda found: known.get(found[1], ""), look.alias)
+        return _PLACEHOLDER.sub(lambda found: known.get(found[1], ""), look.alias)[:MAX_NAME_CHARS]
     return print_labels(labels) or look.text
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tidegauge.compat.grafana_json_body import read_text
 from tidegauge.compat.grafana_json_filters import match_values
 from tidegauge.compat.grafana_json_frames import print_labels
+from tidegauge.compat.grafana_json_payload import MAX_CONDITIONS
 from tidegauge.compat.grafana_json_variables import Variables, escape_regex
 from tidegauge.model.floats import format_go_json
 from tidegauge.model.labels import METRIC_NAME
@@ -88,6 +89,8 @@ class Lookup:
         where = asked.get("where") or {}
         if not isinstance(where, dict):
             raise InvalidParameter("payload", '"where" is an object of values by label')
+        if len(where) > MAX_CONDITIONS:
+            raise InvalidParameter("payload", f'"where" has more than {MAX_CONDITIONS} labels')
         wanted = dict(where)
         if asked.get("metric"):
             wanted[METRIC_NAME] = asked["metric"]

@@ -29,7 +29,7 @@ from tidegauge.compat.grafana_json_variables import Variables
 from tidegauge.config import QueryConfig
 from tidegauge.errors import DeadlineExceeded, LimitExceeded, TidegaugeError
 from tidegauge.model.matchers import Matcher
-from tidegauge.query.limits import count_points
+from tidegauge.query.limits import SERIES_SETTING, count_points, count_series
 from tidegauge.query.service import Answer, QueryOptions, QueryService
 
 PANEL_TIMEOUT_S = 25.0
@@ -65,9 +65,9 @@ class Panel:
         self._query, self._annotations = query, annotations
         self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
-        self._variables = variables
+        self._variables = Variables(variables, {})
         self._until_s = monotonic() + PANEL_TIMEOUT_S
-        self._points = 0
+        self._points = self._series = 0
 
     def answer(self, target: Target) -> Rendered:
         """Return the frames of one target, as JSON.
@@ -87,7 +87,7 @@ class Panel:
         grid = self._choose_grid()
         if target.ref_id == ANNOTATIONS:
             return render([self._annotate(target, payload, grid)])
-        options = read_options(payload, Variables(self._variables, built_in_variables(grid)))
+        options = read_options(payload, self._variables.with_built_in(built_in_variables(grid)))
         if options.min_step_ms > grid.step_ms:
             grid = self._choose_grid(options.min_step_ms)
         question = self._make_question(target, options, grid)
@@ -108,7 +108,7 @@ class Panel:
         return render_kept(make_series, self._ask(question, grid), look)
 
     def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> Frame:
-        variables = Variables(self._variables, built_in_variables(grid))
+        variables = self._variables.with_built_in(built_in_variables(grid))
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
             wanted = read_wanted(payload, variables, grid)
@@ -122,7 +122,7 @@ class Panel:
         return make_question(
             target,
             options,
-            Variables(self._variables, built_in_variables(grid)),
+            self._variables.with_built_in(built_in_variables(grid)),
             step_ms=grid.step_ms,
             filters=self._filters,
             query=self._query,
@@ -176,4 +176,12 @@ class Panel:
                 reached=self._points,
                 allowed=self._limits.max_result_points,
                 setting="TIDEGAUGE_QUERY_MAX_RESULT_POINTS",
+            )
+        self._series += count_series(answer.result)
+        if self._series > self._limits.max_series:
+            raise LimitExceeded(
+                "series in the answers of this panel",
+                reached=self._series,
+                allowed=self._limits.max_series,
+                setting=SERIES_SETTING,
             )

@@ -25,8 +25,12 @@ RATES = ("rate", "increase", "irate", "delta", "deriv")
 TRANSFORMS = ("abs", "ceil", "floor", "round", "sqrt", "exp", "ln", "log2", "log10", "sgn")
 FORMATS = ("time_series", "table")
 MAX_LIMIT = 10_000
+MAX_NAMES = 1000
+MAX_CONDITIONS = 50
+MAX_ALIAS_CHARS = 256
+MAX_UNIT_CHARS = 64
 
-_CONDITION = re.compile(r"\s*([^\s=!~]+)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"([^\s=!~]+)\s*(=~|!~|!=|=)(.*)", re.DOTALL)
 _QUOTED = re.compile(r"([\"'`])(.*)\1", re.DOTALL)
 
 
@@ -155,8 +159,8 @@ def read_options(payload: Mapping[str, Any], variables: Variables) -> Options:
         window_ms=reader.duration_ms("window"),
         transform=reader.choice("transform", TRANSFORMS),
         limit=reader.count("limit"),
-        unit=reader.text("unit"),
-        alias=reader.text("alias"),
+        unit=reader.text("unit", most=MAX_UNIT_CHARS),
+        alias=reader.text("alias", most=MAX_ALIAS_CHARS),
         as_table=reader.choice("format", FORMATS) == "table",
         min_step_ms=reader.duration_ms("min_step"),
         where=reader.conditions("where"),
@@ -175,9 +179,12 @@ class OptionReader:
     def __init__(self, payload: Mapping[str, Any], variables: Variables) -> None:
         self._payload, self._variables = payload, variables
 
-    def text(self, name: str) -> str:
-        """Return a text, "" where it is missing."""
-        return self._variables.fill_text(self._raw(name))
+    def text(self, name: str, *, most: int = MAX_ALIAS_CHARS) -> str:
+        """Return a text of at most so many characters, "" where it is missing."""
+        text = self._variables.fill_text(self._raw(name))
+        if len(text) > most:
+            raise InvalidOption(name, f"{len(text)} characters, at most {most} are taken")
+        return text
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """Return what was chosen, "" for nothing and for `none`."""
@@ -218,11 +225,16 @@ class OptionReader:
         for text in texts:
             said = self._scalar(name, text).strip()
             found += self._variables.find_values(said) or (said,)
+            if len(found) > MAX_NAMES:
+                raise InvalidOption(name, f"more than {MAX_NAMES} names")
         return tuple(dict.fromkeys(label for label in found if label))
 
     def conditions(self, name: str) -> tuple[Matcher, ...]:
         """Return the matchers of lines, or of an object of values by label."""
         given = self._payload.get(name)
+        count = len(given) if isinstance(given, dict) else self._raw(name).count("\n")
+        if count > MAX_CONDITIONS:
+            raise InvalidOption(name, f"more than {MAX_CONDITIONS} conditions")
         if isinstance(given, dict):
             return tuple(self._any_of(name, key, value) for key, value in given.items())
         lines = [line for line in self._raw(name).split("\n") if line.strip()]
@@ -235,10 +247,10 @@ class OptionReader:
         return match_values(key, "=", tuple(self._scalar(name, one) for one in values))
 
     def _condition(self, name: str, line: str) -> Matcher:
-        found = _CONDITION.fullmatch(line)
+        found = _CONDITION.fullmatch(line.strip())
         if found is None:
             raise InvalidOption(name, f'"{line[:64]}" is not like host = web1 or host =~ web.*')
-        key, operator, value = found.groups()
+        key, operator, value = found[1], found[2], found[3].strip()
         quoted = _QUOTED.fullmatch(value)
         value = quoted[2] if quoted else value
         values = self._variables.find_values(value)

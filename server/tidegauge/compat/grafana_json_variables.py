@@ -8,6 +8,7 @@ Source: grafana-contract §1; Grafana `formatRegistry` (regex).
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from tidegauge.errors import InvalidInput
 from tidegauge.promql.nodes import Span, StringLiteral
 from tidegauge.promql.printer import print_expr
 from tidegauge.promql.quoting import unquote
+from tidegauge.query.parsing import MAX_TEXT_BYTES, check_length
 
 _NOWHERE = Span(0, 0)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::[^{}]*)?\})", re.ASCII)
-# Strings, and comments, in which quotes mean nothing.
+# Strings, and comments, in which quotes mean nothing. A string that does not end is taken whole,
+# too: tried again from each quote in it, it would take time by the square of its length.
 _LITERAL = re.compile(
-    r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`|\#[^\n]*)""", re.VERBOSE | re.DOTALL
+    r"""("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?|\#[^\n]*)""", re.VERBOSE | re.DOTALL
 )
 _MARK = re.compile("\ue000([0-9]+)\ue001", re.ASCII)
 _META = re.compile(r"[\\^$.*+?()\[\]{}|]")
@@ -35,7 +38,7 @@ _TOKEN = re.compile(r"[A-Za-z_:][\w:]*|\d+(?:\.\d+)?|(?:\d+(?:ms|[smhdwy]))+", r
 
 
 MAX_RISKY_VALUES = 2000
-MAX_LIFTED_VALUES = 100
+MAX_LIFTED_VALUES = 20
 """Looking for values in a query takes time for each; hardly any hold quotes or backslashes."""
 
 
@@ -51,6 +54,24 @@ class _Risky:
     form: str
     values: tuple[str, ...]
     is_raw: bool
+
+
+_PutIn = Callable[[tuple[str, ...]], str]
+
+
+class _Budget:
+    """Ends the filling of a text that grows beyond what a query may be long."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TEXT_BYTES
+
+    def spend(self, text: str) -> str:
+        self._left -= len(text)
+        if self._left < 0:
+            raise InvalidInput(
+                f"with its variables put in, the text is longer than {MAX_TEXT_BYTES} bytes"
+            )
+        return text
 
 
 def escape_regex(text: str) -> str:
@@ -79,6 +100,13 @@ class Variables:
         }
         self._risky = _find_risky(self._by_form, scoped)
 
+    def with_built_in(self, built_in: Mapping[str, str]) -> Variables:
+        """Return the same variables with other texts of those that Grafana calculates."""
+        # The forms of thousands of values are made once for all queries of a panel.
+        other = copy.copy(self)
+        other._built_in = built_in
+        return other
+
     def find_values(self, text: str) -> tuple[str, ...] | None:
         """Return the values of the variable that a text is, put in or not; None if it is none."""
         reference = _REFERENCE.fullmatch(text)
@@ -88,11 +116,11 @@ class Variables:
 
     def fill_text(self, text: str) -> str:
         """Return a text for people with its variables put in."""
-        return self._fill(text, ", ".join)
+        return self._fill(text, ", ".join, _Budget())
 
     def fill_regex(self, text: str) -> str:
         """Return a regular expression with its variables put in, escaped."""
-        return self._fill(text, any_of)
+        return self._fill(text, any_of, _Budget())
 
     def fill_query(self, text: str) -> str:
         """Return PromQL with its variables put in; no value ends the string that it stands in.
@@ -101,14 +129,17 @@ class Variables:
             InvalidInput: a variable stands outside quotes and holds more than a name or a number,
                 or far too many values hold quotes.
         """
+        check_length(text)
+        budget = _Budget()
         parts = _LITERAL.split(self._lift(text))
         filled = []
         for place, part in enumerate(parts):
             if place % 2 == 0:
-                filled.append(_REFERENCE.sub(self._fill_bare, part))
+                filled.append(_REFERENCE.sub(lambda at: budget.spend(self._fill_bare(at)), part))
             elif not part.startswith("#"):
                 before = parts[place - 1].rstrip()
-                filled.append(self._fill_literal(part, is_regex=before.endswith(("=~", "!~"))))
+                put_in = any_of if before.endswith(("=~", "!~")) else _one_or_any_of
+                filled.append(self._fill_literal(part, put_in, budget))
         return "".join(filled)
 
     def _lift(self, text: str) -> str:
@@ -132,33 +163,39 @@ class Variables:
             text = "".join(parts)
         return text
 
-    def _fill_literal(self, literal: str, *, is_regex: bool) -> str:
+    def _fill_literal(self, literal: str, put_in: _PutIn, budget: _Budget) -> str:
+        def unmark(found: re.Match[str]) -> str:
+            one = self._find_marked(found)
+            if one is None:
+                return found[0]
+            return budget.spend(one.values[0] if one.is_raw else put_in(one.values))
+
         try:
             said = unquote(literal)
         except ValueError:
             try:
                 said = unquote(_FOREIGN_ESCAPE.sub(r"\1\\\\\2", literal))
             except ValueError:
-                return literal  # The parser says what is wrong with it.
-        put_in = any_of if is_regex else _one_or_any_of
-
-        def unmark(found: re.Match[str]) -> str:
-            number = int(found[1][:6])
-            if number >= len(self._risky):
-                return found[0]
-            one = self._risky[number]
-            return one.values[0] if one.is_raw else put_in(one.values)
-
-        filled = _MARK.sub(unmark, self._fill(said, put_in))
+                # The parser says what is wrong with it, in the words that were sent.
+                return _MARK.sub(lambda at: budget.spend(self._show_marked(at)), literal)
+        filled = _MARK.sub(unmark, self._fill(said, put_in, budget))
         return print_expr(StringLiteral(filled, _NOWHERE))
 
-    def _fill(self, text: str, put_in: Callable[[tuple[str, ...]], str]) -> str:
+    def _find_marked(self, found: re.Match[str]) -> _Risky | None:
+        number = int(found[1][:6])
+        return self._risky[number] if number < len(self._risky) else None
+
+    def _show_marked(self, found: re.Match[str]) -> str:
+        one = self._find_marked(found)
+        return found[0] if one is None else one.form
+
+    def _fill(self, text: str, put_in: _PutIn, budget: _Budget) -> str:
         def replace(found: re.Match[str]) -> str:
             name = found[1] or found[2]
             if name in self._built_in:
-                return self._built_in[name]
+                return budget.spend(self._built_in[name])
             values = self._scoped.get(name)
-            return put_in(values) if values else found[0]
+            return budget.spend(put_in(values)) if values else found[0]
 
         return _REFERENCE.sub(replace, text)
 

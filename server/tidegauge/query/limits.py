@@ -65,6 +65,14 @@ def count_points(result: Result) -> int:
     return len(value.frame.times_ms) if isinstance(value, Matrix) else 0
 
 
+def count_series(result: Result) -> int:
+    """Return how many series a vector or a matrix has; 0 for other values."""
+    value = result.value
+    if isinstance(value, Vector):
+        return len(value.labels)
+    return len(value.frame.labels) if isinstance(value, Matrix) else 0
+
+
 def check_result(result: Result, config: QueryConfig) -> None:
     """Refuse an answer that would take too much memory to write down.
 
