@@ -20,7 +20,7 @@ from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Text
 from tidegauge.query.service import Answer, truncate_series
 from tidegauge.web.rendering import dump_json
-from tidegauge.web.series import iterate_series, render_numbers
+from tidegauge.web.series import Series, iterate_series, render_numbers
 
 MAX_NOTICES = 10
 MAX_NAME_CHARS = 1024
@@ -28,6 +28,9 @@ MAX_NAME_CHARS = 1024
 
 MAX_TABLE_ROWS = 100_000
 """More rows than a browser draws; a whole range vector is what has so many."""
+
+MAX_TABLE_COLUMNS = 1000
+MAX_TABLE_CELLS = 2_000_000
 
 Frame = dict[str, object]
 
@@ -112,22 +115,32 @@ def make_table(answer: Answer, look: Look) -> list[Frame]:
         rows: list[list[object]] = [[int(shown.result.steps_ms[0]), value.value]]
     else:
         found = list(iterate_series(shown.result))
-        names = sorted({name for labels, _, _ in found for name, _ in labels})
+        every = sorted({name for labels, _, _ in found for name, _ in labels})
+        names = every[:MAX_TABLE_COLUMNS]
         last = _column("Value", "number")
         if look.unit:
             last["unit"] = look.unit
         columns = [_column("Time", "time"), *(_column(name, "string") for name in names), last]
-        rows = []
-        for labels, times_ms, values in found:
-            known = dict(labels)
-            cells = [known.get(name, "") for name in names]
-            left = slice(MAX_TABLE_ROWS - len(rows))
-            for time_ms, number in zip(times_ms[left].tolist(), values[left].tolist(), strict=True):
-                rows.append([time_ms, *cells, number if math.isfinite(number) else None])
+        rows = _list_rows(found, names, min(MAX_TABLE_ROWS, MAX_TABLE_CELLS // len(columns)))
+        if len(every) > len(names):
+            notices.append(_notice("warning", f"only the first {len(names)} labels are shown"))
         if sum(len(times_ms) for _, times_ms, _ in found) > len(rows):
-            notices.append(_notice("warning", f"only the first {MAX_TABLE_ROWS} rows are shown"))
+            notices.append(_notice("warning", f"only the first {len(rows)} rows are shown"))
     frame: Frame = {"type": "table", "refId": look.ref_id, "columns": columns, "rows": rows}
     return _with_meta([frame], answer, look, notices)
+
+
+def _list_rows(found: Sequence[Series], names: Sequence[str], most: int) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for labels, times_ms, values in found:
+        known = dict(labels)
+        cells = [known.get(name, "") for name in names]
+        left = slice(most - len(rows))
+        for time_ms, number in zip(times_ms[left].tolist(), values[left].tolist(), strict=True):
+            rows.append([time_ms, *cells, number if math.isfinite(number) else None])
+        if len(rows) == most:
+            break
+    return rows
 
 
 def name_series(labels: Labels, look: Look) -> str:

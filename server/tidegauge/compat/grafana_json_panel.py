@@ -78,9 +78,9 @@ class Panel:
         try:
             return self._answer(target)
         except TidegaugeError as exc:
-            if len(self._body.targets) > 1:
-                exc.message = f"{exc.message} (query {target.ref_id[:64]})"
-            raise
+            if len(self._body.targets) == 1:
+                raise
+            raise _name_query(exc, target.ref_id) from exc
 
     def _answer(self, target: Target) -> Rendered:
         payload = read_payload(target.payload)
@@ -185,3 +185,12 @@ class Panel:
                 allowed=self._limits.max_series,
                 setting=SERIES_SETTING,
             )
+
+
+def _name_query(fault: TidegaugeError, ref_id: str) -> TidegaugeError:
+    """Return the same fault with the query's name: others may hear the one of a shared query."""
+    named = type(fault).__new__(type(fault))
+    named.__dict__.update(fault.__dict__)
+    named.message = f"{fault.message} (query {ref_id})"
+    named.args = (named.message,)
+    return named
