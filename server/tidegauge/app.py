@@ -16,9 +16,13 @@ from tidegauge.api import (
     tokens,
     users,
 )
+
+# By its own name `annotations` would be the feature of `__future__` in the package.
+from tidegauge.api.annotations import blueprint as annotations_blueprint
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.compat import (
     federate,
+    grafana_json,
     prometheus_api,
     prometheus_expressions,
     prometheus_rules,
@@ -37,6 +41,7 @@ BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
     query.blueprint,
+    annotations_blueprint,
     dead_letters.blueprint,
     admin.blueprint,
     auth.blueprint,
@@ -50,6 +55,7 @@ BLUEPRINTS = (
     federate.blueprint,
     remote_read.blueprint,
     remote_write.blueprint,
+    grafana_json.blueprint,
 )
 
 

@@ -2,6 +2,7 @@
 
 - `metrics`: ingestion, the list of metrics, and their tags.
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
+- `annotations`: marks on the time axis.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.

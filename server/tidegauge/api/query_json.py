@@ -6,20 +6,17 @@ one series. NaN and the infinities, which JSON lacks, are the strings that inges
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 
-from tidegauge.model.labels import EMPTY_LABELS, Labels
-from tidegauge.promql.value import Matrix, Result, Scalar, Text, Vector
+from tidegauge.promql.value import Result, Text
 from tidegauge.query.service import Answer
 from tidegauge.web.rendering import dump_json
+from tidegauge.web.series import Series, iterate_series, render_numbers
 
 _DATA = b'{"data":[%b'
-
-_Series = tuple[Labels, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +46,14 @@ def render_answer(answer: Answer, *, as_series: bool) -> Rendered:
         text = _render_text(value, answer.result, as_series=as_series)
         data, count, points = _DATA % text, 1, 1
     else:
-        found = list(_iterate_series(answer.result))
+        found = list(iterate_series(answer.result))
         count, points = len(found), sum(len(times_ms) for _, times_ms, _ in found)
         data = answer.bodies.get(form, lambda: _render_data(found, as_series=as_series))
     meta = dump_json(_describe(answer, count, points))
     return Rendered(data, b'],"meta":%b}' % meta, form)
 
 
-def _render_data(found: Sequence[_Series], *, as_series: bool) -> bytes:
+def _render_data(found: Sequence[Series], *, as_series: bool) -> bytes:
     if as_series:
         return _DATA % b",".join(_render_series(series) for series in found)
     return _DATA % b",".join(_render_points(series, tagged=len(found) > 1) for series in found)
@@ -79,35 +76,16 @@ def _describe(answer: Answer, series: int, points: int) -> dict[str, object]:
     }
 
 
-def _iterate_series(result: Result) -> Iterator[_Series]:
-    value, steps_ms = result.value, result.steps_ms
-    if isinstance(value, Scalar):
-        yield EMPTY_LABELS, steps_ms, value.values
-    elif isinstance(value, Vector):
-        for row, labels in enumerate(value.labels):
-            present = value.present[row]
-            if present.all():
-                yield labels, steps_ms, value.values[row]
-            elif present.any():
-                yield labels, steps_ms[present], value.values[row][present]
-    elif isinstance(value, Matrix):
-        frame = value.frame
-        for row, labels in enumerate(frame.labels):
-            part = slice(frame.offsets[row], frame.offsets[row + 1])
-            if part.stop > part.start:
-                yield labels, frame.times_ms[part], frame.values[part]
-
-
-def _render_points(series: _Series, *, tagged: bool) -> bytes:
+def _render_points(series: Series, *, tagged: bool) -> bytes:
     labels, times_ms, values = series
     end = b',"tags":%b}' % dump_json(dict(labels)) if tagged else b"}"
-    pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
+    pairs = zip(render_numbers(times_ms), _render_values(values), strict=True)
     return b",".join([b'{"time":%b,"value":%b%b' % (time, value, end) for time, value in pairs])
 
 
-def _render_series(series: _Series) -> bytes:
+def _render_series(series: Series) -> bytes:
     labels, times_ms, values = series
-    pairs = zip(_render_times(times_ms), _render_values(values), strict=True)
+    pairs = zip(render_numbers(times_ms), _render_values(values), strict=True)
     points = b",".join([b"[%b,%b]" % pair for pair in pairs])
     return b'{"tags":%b,"points":[%b]}' % (dump_json(dict(labels)), points)
 
@@ -119,15 +97,9 @@ def _render_text(value: Text, result: Result, *, as_series: bool) -> bytes:
     return dump_json({"time": time_ms, "value": value.value})
 
 
-def _render_times(times_ms: np.ndarray) -> list[bytes]:
-    contiguous = np.ascontiguousarray(times_ms)
-    return orjson.dumps(contiguous, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-
-
 def _render_values(values: np.ndarray) -> list[bytes]:
-    contiguous = np.ascontiguousarray(values)
-    texts = orjson.dumps(contiguous, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    for place in np.flatnonzero(~np.isfinite(contiguous)):
-        value = contiguous[place]
+    texts = render_numbers(values)
+    for place in np.flatnonzero(~np.isfinite(values)):
+        value = values[place]
         texts[place] = b'"NaN"' if np.isnan(value) else b'"+Inf"' if value > 0 else b'"-Inf"'
     return texts

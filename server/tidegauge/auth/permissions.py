@@ -73,7 +73,9 @@ SCOPE_PERMISSIONS: dict[Scope, frozenset[str]] = {
 
 ALL_PERMISSIONS = frozenset().union(OPEN_TO_ALL, *ROLE_PERMISSIONS.values())
 
-LOCAL_PERMISSIONS = _INGEST | _QUERY | _DASHBOARDS_READ | _ALERTS_READ | _SYSTEM_READ
+LOCAL_PERMISSIONS = (
+    SCOPE_PERMISSIONS["ingest"] | _QUERY | _DASHBOARDS_READ | _ALERTS_READ | _SYSTEM_READ
+)
 """What programs on the machine of an embedded server may do without an account."""
 
 

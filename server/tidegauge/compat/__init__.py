@@ -6,6 +6,12 @@
 - `prometheus_expressions`: its formatted and parsed queries; `prometheus_tree`: how a tree looks.
 - `federate`: the latest samples in the text format, for another Prometheus to scrape.
 - `remote_read`: raw samples for another Prometheus's queries.
+- `grafana_json`: the JSON data source of Grafana, below `/grafana/json`. Its parts:
+  `grafana_json_body` (what is sent), `grafana_json_payload` (options and their forms),
+  `grafana_json_variables` (dashboard variables), `grafana_json_filters` (ad-hoc filters),
+  `grafana_json_targets` (to PromQL), `grafana_json_panel` (one request), `grafana_json_frames`
+  (answers), `grafana_json_annotations` (marks and events), `grafana_json_lookup` (what fills
+  variables).
 - `remote_write`: where Prometheus servers and agents push to.
 
 Only `app` enters, to register the blueprints.

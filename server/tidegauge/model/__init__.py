@@ -4,6 +4,7 @@
 - `matchers`: one label matcher, compiled with RE2 and fast paths for literals.
 - `batch`: samples on their way in, as columns.
 - `frame`: samples on their way out, as columns.
+- `annotations`: marks on the time axis.
 - `stale`: the bit pattern of a stale marker.
 - `floats`: how Go, and so Prometheus, prints a float.
 - `protobuf`: fields of messages that are written by hand.

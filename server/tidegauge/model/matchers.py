@@ -19,6 +19,8 @@ from tidegauge.errors import InvalidInput
 # Distinct values that a matcher remembers. Few, since parsed queries live on with their matchers;
 # a value that comes more often than that is among the first.
 MEMO_VALUES = 500
+# A pattern of a megabyte must not come back twice in an error.
+_SHOWN_CHARS = 500
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
@@ -130,13 +132,18 @@ def compile_re2(pattern: str) -> Any:
     try:
         pattern.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidInput(f"invalid regular expression {pattern!a}: invalid UTF-8") from exc
+        raise InvalidInput(f"invalid regular expression {_clip(pattern)!a}: invalid UTF-8") from exc
     if re.search(r"(?<!\\)(?:\\\\)*\\C", pattern):
-        raise InvalidInput(f'invalid regular expression "{pattern}": \\C is not supported')
+        raise InvalidInput(f'invalid regular expression "{_clip(pattern)}": \\C is not supported')
     options = re2.Options()
     options.log_errors = False
     try:
         return re2.compile(f"(?s:{pattern})", options)
     except re2.error as exc:
         reason = exc.args[0].decode() if isinstance(exc.args[0], bytes) else exc.args[0]
-        raise InvalidInput(f'invalid regular expression "{pattern}": {reason}') from exc
+        said = f'invalid regular expression "{_clip(pattern)}": {_clip(reason)}'
+        raise InvalidInput(said) from exc
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -5,6 +5,7 @@
   Parts of the lexer: `tokens`, `lexer_numbers`, `lexer_strings`, `runes`; of the parser:
   `parser_cursor`, `parser_expressions`, `parser_selectors`, `parser_suffixes`,
   `parser_matching`, `parser_durations`, `parser_literals`; `parse_error` is what both raise.
+- `narrowing`: further matchers for every selector of a tree.
 - `quoting`, `durations`: strings, numbers and durations as Go and Prometheus spell them.
 - `signatures`: what functions and aggregators exist, and the types of their arguments.
 - `reader`: the small protocol through which the engine asks for samples.

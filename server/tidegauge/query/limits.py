@@ -57,20 +57,29 @@ def check_points(start_ms: int, end_ms: int, step_ms: int, config: QueryConfig) 
         raise TooManyPoints(reached=intervals, allowed=config.max_points)
 
 
+def count_points(result: Result) -> int:
+    """Return how many points a vector or a matrix has, all series together; 0 for other values."""
+    value = result.value
+    if isinstance(value, Vector):
+        return int(np.count_nonzero(value.present))
+    return len(value.frame.times_ms) if isinstance(value, Matrix) else 0
+
+
+def count_series(result: Result) -> int:
+    """Return how many series a vector or a matrix has; 0 for other values."""
+    value = result.value
+    if isinstance(value, Vector):
+        return len(value.labels)
+    return len(value.frame.labels) if isinstance(value, Matrix) else 0
+
+
 def check_result(result: Result, config: QueryConfig) -> None:
     """Refuse an answer that would take too much memory to write down.
 
     Raises:
         LimitExceeded: naming the setting.
     """
-    value = result.value
-    if isinstance(value, Vector):
-        points = int(np.count_nonzero(value.present))
-    elif isinstance(value, Matrix):
-        points = len(value.frame.times_ms)
-    else:
-        return
-    check_answer(points, config)
+    check_answer(count_points(result), config)
 
 
 def check_answer(points: int, config: QueryConfig) -> None:

@@ -67,7 +67,7 @@ class QueryParser:
             InvalidInput: the text is too long.
             LimitExceeded: it nests too deep.
         """
-        _check_length(text)
+        check_length(text)
         return self._remembered(text) if len(text) <= MEMO_TEXT_CHARS else self._parse(text)
 
     def normalise(self, text: str) -> str:
@@ -76,7 +76,7 @@ class QueryParser:
         Raises:
             As `parse`.
         """
-        _check_length(text)
+        check_length(text)
         return self._remembered_form(text) if len(text) <= MEMO_TEXT_CHARS else self._print(text)
 
     def parse_selectors(
@@ -112,14 +112,19 @@ class QueryParser:
         return print_expr(self.parse(text))
 
     def _parse_selector(self, text: str) -> tuple[Matcher, ...]:
-        _check_length(text)
+        check_length(text)
         try:
             return parse_selector(text)
         except ParseError as exc:
             raise QuerySyntaxError(exc, text) from exc
 
 
-def _check_length(text: str) -> None:
+def check_length(text: str) -> None:
+    """Refuse a query that is far too long to be one.
+
+    Raises:
+        InvalidInput: naming the limit.
+    """
     # Characters are at least a byte each, which spares encoding a text that is far too long.
     if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
         raise InvalidInput(f"the query is longer than {MAX_TEXT_BYTES} bytes")

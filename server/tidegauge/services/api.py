@@ -9,6 +9,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
@@ -69,6 +70,7 @@ class Services:
     listings: Listings
     raw: RawReads
     queries: AllQueries
+    annotations: AnnotationService
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -268,6 +270,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         ),
         raw=RawReads(samples=samples, admission=admission, running=running, config=config.query),
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
+        annotations=AnnotationService(store=storage.annotations),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,

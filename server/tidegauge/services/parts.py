@@ -6,7 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,8 +18,9 @@ from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
+from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
-from tidegauge.storage.protocol import Catalogue, SampleEngine
+from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
 from tidegauge.storage.users import Users
 
 PING_TIMEOUT_S = 2.0
@@ -41,6 +42,7 @@ class StorageParts:
     Args:
         engine: the samples.
         catalogue: the series.
+        annotations: the marks.
         ping: returns when the database answers, raises when not.
         connections_active: database connections in use.
         connections_limit: the most there may be.
@@ -50,6 +52,7 @@ class StorageParts:
 
     engine: SampleEngine
     catalogue: Catalogue
+    annotations: AnnotationStore = field(default_factory=MemoryAnnotations)
     ping: Callable[[], None] = lambda: None
     connections_active: Callable[[], int] = lambda: 0
     connections_limit: int = 0
@@ -118,6 +121,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
     return StorageParts(
         engine=opened.engine,
         catalogue=opened.catalogue,
+        annotations=opened.annotations,
         ping=ping,
         connections_active=lambda: opened.pool.in_use,
         connections_limit=opened.pool.size,

@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidegauge.config import DatabaseConfig
+from tidegauge.storage.annotations import PostgresAnnotations
 from tidegauge.storage.catalogue import PostgresCatalogue
 from tidegauge.storage.columnar import ColumnarEngine
 from tidegauge.storage.pool import Pool
-from tidegauge.storage.protocol import Catalogue, SampleEngine
+from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A pool, and the catalogue and the engine that use it."""
+    """A pool, and the catalogue, the engine and the annotations that use it."""
 
     pool: Pool
     catalogue: Catalogue
     engine: SampleEngine
+    annotations: AnnotationStore
 
     def close(self) -> None:
         """Close the connections."""
@@ -52,4 +54,4 @@ def open_storage(
         clock_ms=clock_ms,
         monotonic=monotonic,
     )
-    return Storage(pool, catalogue, engine)
+    return Storage(pool, catalogue, engine, PostgresAnnotations(pool=pool))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tidegauge.model.annotations import Annotation, AnnotationQuery
 from tidegauge.model.batch import MetricMetadata
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.labels import Labels
@@ -207,4 +208,24 @@ class Catalogue(Protocol):
 
     def read_metadata(self, metric: str, limit: int) -> Mapping[str, MetricMetadata]:
         """Return what is known of metrics by name; `metric` "" means all, limit 0 no limit."""
+        ...
+
+
+class AnnotationStore(Protocol):
+    """Keeps annotations. Every call raises Unavailable when the database is away."""
+
+    def add(self, annotation: Annotation) -> Annotation:
+        """Store one and return it with its id; ids are never given twice."""
+        ...
+
+    def read_page(self, asked: AnnotationQuery) -> list[Annotation]:
+        """Return what is asked for, newest first; of one time, the higher id first."""
+        ...
+
+    def find(self, ids: Sequence[int]) -> list[Annotation]:
+        """Return those of these ids (from 1 to 2^31 - 1) that there are, by id."""
+        ...
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete these; those that are gone already are no fault."""
         ...

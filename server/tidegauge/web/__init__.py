@@ -6,7 +6,8 @@
 - `rate_limits`: how many requests a minute.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
 - `pages`: lists a page at a time.
-- `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes.
+- `ingestion`: how ingestion routes are counted and timed; `rendering`: JSON bytes;
+  `series`: the series of a result.
 - `compression`: gzip, from which size on.
 - `errors`: the one table from error family to HTTP status, and the bodies of errors.
 - `openapi`: the OpenAPI document, made from the routes.

@@ -43,14 +43,19 @@ def read_body(max_bytes: int, *, setting: str = "", keep: bool = False) -> bytes
     return body
 
 
-def read_json(shape: type[T], *, max_bytes: int = MAX_JSON_BYTES) -> T:
+def read_json(shape: type[T], *, max_bytes: int = MAX_JSON_BYTES, or_empty: bool = False) -> T:
     """Return the JSON body, checked against a msgspec shape.
 
+    Args:
+        max_bytes: the longest body taken.
+        or_empty: take no body for an empty object.
     Raises:
         PayloadTooLarge: it is too long.
         InvalidInput: it is not JSON, or not of this shape; with the path of the fault.
     """
     body = read_body(max_bytes)
+    if or_empty and not body.strip():
+        body = b"{}"
     try:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

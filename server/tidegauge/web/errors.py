@@ -1,7 +1,9 @@
 """From error family to HTTP status and body: the only place that knows HTTP statuses.
 
-Two shapes: the native API answers `{"error", "code", "request_id"[, "position"]}`, everything
-under `/prometheus` what Prometheus answers. Source: SPEC §3 and §13, grafana-contract §2.3.
+Three shapes: the native API answers `{"error", "code", "request_id"[, "position"]}`, everything
+under `/prometheus` what Prometheus answers, everything under `/grafana/json` what the JSON data
+source shows: `message` in panels, `error` when it is tested.
+Source: SPEC §3 and §13, grafana-contract §1 and §2.3.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from tidegauge.annotations.service import NotAllowed
 from tidegauge.auth.login import LockedOut, WrongPassword
 from tidegauge.errors import (
     Cancelled,
@@ -33,6 +36,7 @@ from tidegauge.web.rate_limits import RateLimited
 from tidegauge.web.rendering import dump_json
 
 PROMETHEUS_PREFIX = "/prometheus/"
+GRAFANA_JSON_PATH = "/grafana/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class _Row:
     status: int
     prometheus_type: str
     prometheus_status: int | None = None
+    grafana_status: int | None = None
 
 
 _TABLE: dict[type[TidegaugeError], _Row] = {
@@ -58,8 +63,10 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     Unavailable: _Row(503, "unavailable"),
     LockedOut: _Row(429, "too_many_requests"),
     WrongPassword: _Row(401, "unauthenticated"),
-    Unauthenticated: _Row(401, "unauthenticated"),
+    # Grafana's proxy keeps the body of a 401 to itself, and so the reason from whoever asks.
+    Unauthenticated: _Row(401, "unauthenticated", grafana_status=403),
     Forbidden: _Row(403, "forbidden"),
+    NotAllowed: _Row(403, "forbidden"),
     TidegaugeError: _Row(500, "internal"),
 }
 
@@ -78,11 +85,13 @@ def error_response(error: TidegaugeError) -> Response:
     if request.path.startswith(PROMETHEUS_PREFIX):
         status = row.prometheus_status or row.status
         response = _prometheus(status, row.prometheus_type, error.message)
+    elif _is_grafana_json():
+        response = _grafana_json(row.grafana_status or row.status, error.code, error.message)
     else:
         response = _native(row.status, error.code, error.message, _position(error))
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, Unauthenticated) and response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="tidegauge"'
     return response
 
@@ -98,6 +107,8 @@ def http_error_response(error: HTTPException) -> Response:
     if request.path.startswith(PROMETHEUS_PREFIX):
         known = code if code in ("not_found", "internal") else "bad_data"
         response = _prometheus(status, known, message)
+    elif _is_grafana_json():
+        response = _grafana_json(status, code, message)
     else:
         response = _native(status, code, message, None)
     if status == 405:
@@ -110,6 +121,8 @@ def internal_error_response() -> Response:
     message = f"internal error; the log has it under request id {request_id()}"
     if request.path.startswith(PROMETHEUS_PREFIX):
         return _prometheus(500, "internal", message)
+    if _is_grafana_json():
+        return _grafana_json(500, "internal", message)
     return _native(500, "internal", message, None)
 
 
@@ -143,6 +156,15 @@ def _prometheus(status: int, error_type: str, message: str) -> Response:
     return json_response({"status": "error", "errorType": error_type, "error": message}, status)
 
 
+def _is_grafana_json() -> bool:
+    return f"{request.path}/".startswith(f"{GRAFANA_JSON_PATH}/")
+
+
+def _grafana_json(status: int, code: str, message: str) -> Response:
+    error = {"code": code, "message": message}
+    return json_response({"message": message, "error": error, "request_id": request_id()}, status)
+
+
 def json_response(body: object, status: int = 200) -> Response:
     """Return a JSON response; keys stay in the order in which they were put in."""
     return json_bytes_response(dump_json(body), status)
@@ -151,6 +173,13 @@ def json_response(body: object, status: int = 200) -> Response:
 def json_bytes_response(body: bytes, status: int = 200) -> Response:
     """Return a response of JSON that is bytes already."""
     return Response(body, status, mimetype="application/json")
+
+
+def created_response(body: object, path: str) -> Response:
+    """Return the answer to a thing that was made, and where it is."""
+    response = json_response(body, 201)
+    response.headers["Location"] = path
+    return response
 
 
 def not_ready_response(body: object) -> Response:

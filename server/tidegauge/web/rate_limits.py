@@ -16,7 +16,12 @@ from tidegauge.web.access import find_permission
 from tidegauge.web.client import client_address
 from tidegauge.web.identity import current_principal
 
-_KINDS = {"metrics:write": "ingest", "query:read": "query"}
+_KINDS = {
+    "metrics:write": "ingest",
+    "annotation:create": "ingest",
+    "query:read": "query",
+    "annotation:read": "query",
+}
 _SETTINGS = {
     "ingest": "TIDEGAUGE_RATE_INGEST_PER_MINUTE",
     "query": "TIDEGAUGE_RATE_QUERY_PER_MINUTE",

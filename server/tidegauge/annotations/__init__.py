@@ -1,0 +1,8 @@
+"""Marks on the time axis: deployments, incidents, whatever explains a change in a curve.
+
+- `service`: sets, lists and deletes them, within limits and for whom it is allowed.
+
+`services` builds it; `api` and the Grafana adapter in `compat` show it.
+"""
+
+from __future__ import annotations
