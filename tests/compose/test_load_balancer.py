@@ -145,6 +145,20 @@ def test_without_any_server_senders_are_told_to_come_again(
     assert answer.json()["code"] == "unavailable"
 
 
+def test_without_any_server_prometheus_clients_are_told_in_their_words(
+    nginx: Server, neighbours: dict[str, Neighbour]
+) -> None:
+    neighbours["api-1"].kill()
+    neighbours["api-2"].kill()
+
+    answer = requests.post(nginx.url + "/prometheus/api/v1/query", data={"query": "1"}, timeout=30)
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert list(answer.json()) == ["status", "errorType", "error"]
+    assert (answer.json()["status"], answer.json()["errorType"]) == ("error", "unavailable")
+
+
 @pytest.mark.parametrize(
     ("path", "server"),
     [

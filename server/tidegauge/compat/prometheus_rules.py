@@ -6,8 +6,6 @@ Source: grafana-contract §2.7; Prometheus `web/api/v1/api.go`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from flask import Blueprint, Response
 
 from tidegauge.errors import InvalidInput
@@ -19,7 +17,7 @@ from tidegauge.web.params import InvalidParameter, Params, read_params
 MAX_GROUP_LIMIT = 2**31 - 1
 
 _TYPES = ("", "alert", "record")
-_BOOLEANS = {"": False, "1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+_BOOLEANS = ("", "1", "t", "true", "0", "f", "false")
 
 blueprint = Blueprint("prometheus_rules", __name__, url_prefix="/prometheus/api/v1")
 
@@ -28,12 +26,7 @@ blueprint = Blueprint("prometheus_rules", __name__, url_prefix="/prometheus/api/
 @require("alert:read")
 def rules() -> Response:
     """List the rule groups."""
-    page = read_page(read_params())
-    if page.next_token:
-        raise InvalidParameter(
-            "group_next_token",
-            f"invalid group_next_token '{page.next_token[:64]}'. were rule groups changed?",
-        )
+    check_params(read_params())
     return json_response({"status": "success", "data": {"groups": []}})
 
 
@@ -44,21 +37,8 @@ def alerts() -> Response:
     return json_response({"status": "success", "data": {"alerts": []}})
 
 
-@dataclass(frozen=True, slots=True)
-class RulesPage:
-    """Which groups a client wants to see at once.
-
-    Args:
-        limit: at most so many; 0 for all.
-        next_token: what the page before ended with, "" for the first page.
-    """
-
-    limit: int
-    next_token: str
-
-
-def read_page(params: Params) -> RulesPage:
-    """Return the page that is asked for, with every other parameter checked, too.
+def check_params(params: Params) -> None:
+    """Return if `rules` can be asked like this.
 
     `file[]`, `rule_group[]`, `rule_name[]`, and their forms without brackets, may be anything.
     Raises:
@@ -73,23 +53,27 @@ def read_page(params: Params) -> RulesPage:
         raise InvalidParameter(
             "exclude_alerts", f'error converting exclude_alerts: "{excluding[:64]}" is no boolean'
         )
-    limit, token = params.first("group_limit"), params.first("group_next_token")
-    if token and not limit:
+    _check_page(params)
+
+
+def _check_page(params: Params) -> None:
+    text, token = params.first("group_limit"), params.first("group_next_token")
+    if token and not text:
         raise InvalidParameter(
             "group_next_token",
             "group_limit needs to be present in order to paginate over the groups",
         )
-    return RulesPage(_read_group_limit(params) if limit else 0, token)
-
-
-def _read_group_limit(params: Params) -> int:
     try:
-        limit = params.count("group_limit", high=MAX_GROUP_LIMIT)
+        limit = params.count("group_limit", default=MAX_GROUP_LIMIT, high=MAX_GROUP_LIMIT)
     except InvalidInput as exc:
-        text = params.first("group_limit")[:64]
         raise InvalidParameter(
-            "group_limit", f'group_limit needs to be a valid number: "{text}"'
+            "group_limit", f'group_limit needs to be a valid number: "{text[:64]}"'
         ) from exc
     if limit <= 0:
         raise InvalidParameter("group_limit", "group_limit needs to be greater than 0")
-    return limit
+    if token:
+        # Without rules no page has a next one.
+        raise InvalidParameter(
+            "group_next_token",
+            f"invalid group_next_token '{token[:64]}'. were rule groups changed?",
+        )

@@ -25,7 +25,6 @@ from tidegauge.promql.nodes import (
     Subquery,
     TimeShift,
     Unary,
-    ValueType,
     VectorMatching,
     VectorSelector,
 )
@@ -33,12 +32,6 @@ from tidegauge.promql.signatures import FUNCTIONS
 from tidegauge.web.rendering import dump_json
 
 _NS_PER_MS = 1_000_000
-_TYPE_NAMES = {
-    ValueType.SCALAR: "scalar",
-    ValueType.VECTOR: "vector",
-    ValueType.MATRIX: "matrix",
-    ValueType.STRING: "string",
-}
 
 
 def render_tree(expr: Expr) -> bytes:
@@ -99,9 +92,9 @@ def _render_aggregation(node: Aggregate) -> bytes:
 def _render_call(node: Call) -> bytes:
     signature = FUNCTIONS[node.func]
     about = {
-        "argTypes": [_TYPE_NAMES[kind] for kind in signature.args],
+        "argTypes": [kind.short_name for kind in signature.args],
         "name": signature.name,
-        "returnType": _TYPE_NAMES[signature.returns],
+        "returnType": signature.returns.short_name,
         "variadic": signature.variadic,
     }
     args = b",".join(map(render_tree, node.args))

@@ -20,6 +20,11 @@ class ValueType(enum.Enum):
     MATRIX = "range vector"
     STRING = "string"
 
+    @property
+    def short_name(self) -> str:
+        """How Prometheus calls it inside and in its API: `vector`, `matrix`."""
+        return self.name.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

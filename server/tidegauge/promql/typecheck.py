@@ -30,12 +30,6 @@ from tidegauge.promql.quoting import quote, to_bytes
 from tidegauge.promql.signatures import AGGREGATORS, FUNCTIONS, Signature
 from tidegauge.promql.tokens import COMPARISONS, SET_OPERATORS
 
-_INTERNAL_NAMES = {
-    ValueType.SCALAR: "scalar",
-    ValueType.VECTOR: "vector",
-    ValueType.MATRIX: "matrix",
-    ValueType.STRING: "string",
-}
 _OPERANDS = (ValueType.SCALAR, ValueType.VECTOR)
 _GROUPED = (Card.ONE_TO_MANY, Card.MANY_TO_ONE)
 
@@ -149,7 +143,7 @@ class _Checker:
     def _check_subquery(self, node: Subquery) -> Subquery:
         settled, kind = self.check(node.expr)
         if kind is not ValueType.VECTOR:
-            name = _INTERNAL_NAMES[kind]
+            name = kind.short_name
             message = f"subquery is only allowed on instant vector, got {name} instead"
             raise self._error(message, node.span)
         return replace(node, expr=settled)
