@@ -68,6 +68,7 @@ def test_each_process_stores_its_own_series_through_the_queue(
         DATABASE_URL=migrated_database_url,
         RABBITMQ_URL=rabbitmq.add_vhost("own-metrics"),
         TIDEGAUGE_HTTP_WORKERS="2",
+        TIDEGAUGE_LOOPBACK="open",
         TIDEGAUGE_OWN_METRICS_SECONDS="1",
     )
     parts = [Part.of_tidegauge(name, name, env, tmp_path) for name in ("worker", "serve")]
