@@ -15,6 +15,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `metric_names`, `fingerprints`, `texts`.
 - `users`, `credentials`, `audit`: people, their sessions and tokens, the log of changes, with
   `accounts_rows` as their data.
+- `outbox`: the notifications to deliver, and what came of them.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
   (packing), `columnar_frame` (ordering), `columnar_partitions`.
