@@ -20,6 +20,7 @@ from tidegauge.config.loading import (
     show_settings,
 )
 from tidegauge.config.pipeline import (
+    AlertsConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,
@@ -38,6 +39,7 @@ from tidegauge.config.product import (
 __all__ = [
     "SECTIONS",
     "AccessConfig",
+    "AlertsConfig",
     "BreakerConfig",
     "BrokerConfig",
     "CacheConfig",

@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 
 from tidegauge.errors import ConfigError
+from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
@@ -67,6 +68,7 @@ class Meters:
     Attributes:
         ingest: ingestion and its writer.
         cache: what caches answer, share and fail at.
+        alerts: the evaluator of alert rules.
         resilience: circuit breakers and rate limits.
         query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
@@ -90,6 +92,7 @@ class Meters:
             ProcessCollector(registry=self._registry)
         self.ingest = IngestInstruments(self._registry)
         self.cache = CacheInstruments(self._registry)
+        self.alerts = AlertInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
         self._make_query()
         self._make_parts(queue_is_shared)
