@@ -1,0 +1,8 @@
+"""The ways in which people and machines are told of an alert.
+
+- `protocol`: what every notifier offers, and how it fails.
+
+`alerts.delivery` calls them; `services` makes them. A notifier knows nothing of the outbox.
+"""
+
+from __future__ import annotations
