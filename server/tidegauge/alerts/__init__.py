@@ -5,6 +5,7 @@
 - `rules`: what a rule may be; `service`: makes, changes, deletes and shows them.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
 - `live_state`: a copy of where alerts stand, in the cache.
+- `delivery`: hands over what is in the outbox, by the `notifiers`.
 
 `services` wires it, `api` and `compat` show it. Nothing here knows Flask or SQL.
 """

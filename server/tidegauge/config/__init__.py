@@ -1,7 +1,8 @@
 """The settings: one frozen tree, read once from the environment, all faults reported together.
 
 - `declare`: how one setting is declared, with its variable, default, bounds and help text.
-- `product`: what the product does; `pipeline`: the parts around it; `access`: who is let in.
+- `product`: what the product does; `pipeline`: the parts around it; `access`: who is let in;
+  `notify`: how people are told of alerts.
 - `loading`: the tree, and how an environment becomes one.
 
 `cli.settings_page` makes the reference page in `docs/` from the same declarations. Nothing else
@@ -19,6 +20,7 @@ from tidegauge.config.loading import (
     mask_secret,
     show_settings,
 )
+from tidegauge.config.notify import NotifyConfig, parse_address, parse_allowed_networks
 from tidegauge.config.pipeline import (
     AlertsConfig,
     BreakerConfig,
@@ -49,12 +51,15 @@ __all__ = [
     "IngestConfig",
     "LimitsConfig",
     "LogConfig",
+    "NotifyConfig",
     "QueryConfig",
     "TraceConfig",
     "WorkerConfig",
     "leaves",
     "load_config",
     "mask_secret",
+    "parse_address",
+    "parse_allowed_networks",
     "parse_networks",
     "parse_secret",
     "show_settings",

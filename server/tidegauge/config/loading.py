@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tidegauge.config.access import AccessConfig
+from tidegauge.config.notify import NotifyConfig
 from tidegauge.config.pipeline import (
     AlertsConfig,
     BreakerConfig,
@@ -48,6 +49,7 @@ class Config:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
     access: AccessConfig = field(default_factory=AccessConfig)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
 
 
@@ -64,6 +66,7 @@ SECTIONS: dict[str, type[Any]] = {
     "limits": LimitsConfig,
     "breaker": BreakerConfig,
     "access": AccessConfig,
+    "notify": NotifyConfig,
     "trace": TraceConfig,
 }
 

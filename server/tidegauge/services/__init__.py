@@ -8,7 +8,7 @@
 - `people`: accounts, sessions, tokens and the audit log.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process;
-  `evaluator`: those of an evaluator of alert rules.
+  `evaluator`: those of an evaluator of alert rules, with `telling`: the delivery of notifications.
 
 `cli` builds services, `app` and `web` use them, by this package's own names.
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
@@ -36,6 +38,7 @@ from tidegauge.services.parts import (
     make_tracing,
     open_storage_parts,
 )
+from tidegauge.services.telling import make_delivery
 
 STOP_S = 15.0
 
@@ -51,6 +54,7 @@ class EvaluatorServices:
         storage: where samples and alerts are.
         cache: gets a copy of where alerts stand.
         turns: evaluates while it has the lease.
+        deliver: tells people until an event is set, whoever has the lease.
         tracing: its spans.
     """
 
@@ -60,21 +64,23 @@ class EvaluatorServices:
     storage: StorageParts
     cache: Cache
     turns: Turns
+    deliver: Callable[[threading.Event], None]
     tracing: Tracing
     health: Health = field(init=False)
-    _threads: list[KeptAlive] = field(init=False, default_factory=list)
+    _threads: dict[str, KeptAlive] = field(init=False)
     _exposition: Exposition | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        evaluating = KeptAlive(
-            "evaluator", self.turns.run, monotonic=self.tools.monotonic, log=self.tools.log
-        )
-        self._threads.append(evaluating)
+        works = {"evaluator": self.turns.run, "delivery": self.deliver}
+        self._threads = {
+            name: KeptAlive(name, work, monotonic=self.tools.monotonic, log=self.tools.log)
+            for name, work in works.items()
+        }
         self.health = Health(
             {
                 "database": timed_check(self.storage.ping, monotonic=self.tools.monotonic),
-                "evaluator": self.turns.check,
-                "threads": evaluating.check,
+                "rules": self.turns.check,
+                **{name: thread.check for name, thread in self._threads.items()},
             },
             monotonic=self.tools.monotonic,
         )
@@ -97,7 +103,7 @@ class EvaluatorServices:
             )
             self._exposition.start()
         self.tracing.open()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.start()
 
     def sample_meters(self) -> None:
@@ -107,9 +113,9 @@ class EvaluatorServices:
 
     def close(self) -> None:
         """Finish what is at hand, let the next one take over, let go of the database."""
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.ask_to_stop()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(STOP_S)
         if self._exposition is not None:
             self._exposition.close()
@@ -135,6 +141,7 @@ def build_evaluator(
     adopt_module_loggers(tools.log)
     storage = open_storage_parts(config, tools, application_name="tidegauge evaluator")
     assert storage.alerts is not None
+    tables = storage.alerts
     meters = Meters()
     cache = open_cache(
         config.cache,
@@ -151,12 +158,14 @@ def build_evaluator(
         storage=storage,
         cache=cache,
         turns=Turns(
-            lease=storage.alerts.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
-            evaluator=make_evaluator(config, tools, meters, storage, storage.alerts, cache),
+            lease=tables.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
+            evaluator=make_evaluator(config, tools, meters, storage, tables, cache),
             meters=meters.alerts,
             monotonic=tools.monotonic,
             log=tools.log,
         ),
+        # A fresh one at each start: one that has ended takes nothing more.
+        deliver=lambda stop: make_delivery(config, tools, meters, tables.outbox).run(stop),
         tracing=make_tracing(config, tools, "evaluator"),
     )
     services.start()

@@ -24,6 +24,7 @@ from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
+from tidegauge.storage.outbox import Outbox
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
 from tidegauge.storage.users import Users
 
@@ -50,6 +51,7 @@ class AlertTables:
     rules: AlertRules
     changes: AlertChanges
     events: AlertEvents
+    outbox: Outbox
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -155,6 +157,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             rules=AlertRules(pool=opened.pool),
             changes=AlertChanges(pool=opened.pool),
             events=AlertEvents(pool=opened.pool),
+            outbox=Outbox(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

@@ -31,6 +31,8 @@ WHERE token = %(token)s
 RETURNING token, clock_timestamp()
 """
 _RELEASE = "UPDATE alert_lease SET expires_at = '-infinity', holder = '' WHERE token = %s"
+# An evaluator that stands still in the middle of a write must not keep the next one out.
+_HURRY = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 _HOLD = "SELECT 1 FROM alert_lease WHERE token = %s FOR SHARE"
 _READ = "SELECT holder, expires_at < clock_timestamp() FROM alert_lease"
 
@@ -60,6 +62,7 @@ def hold_lease(lent: cursor, token: int) -> None:
     Raises:
         LeaseLost: somebody has.
     """
+    lent.execute(_HURRY)
     lent.execute(_HOLD, (token,))
     if lent.fetchone() is None:
         raise LeaseLost(f"the lease of the alert evaluator with token {token} has been taken over")

@@ -31,11 +31,12 @@ WHERE id IN (
     SELECT due.id FROM notifications AS due
     WHERE due.state = 'pending' AND due.next_attempt_at <= now()
         AND (due.claimed_until IS NULL OR due.claimed_until <= now())
+        AND due.channel <> ALL (%(busy)s::jsonb[])
         AND NOT EXISTS (
             SELECT FROM notifications AS earlier
             WHERE earlier.state = 'pending' AND earlier.rule_id = due.rule_id
                 AND earlier.id < due.id AND earlier.channel = due.channel
-                AND earlier.payload -> 'labels' IS NOT DISTINCT FROM due.payload -> 'labels'
+                AND earlier.payload -> 'labels' = due.payload -> 'labels'
         )
     ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -149,17 +150,20 @@ class Outbox:
     def __init__(self, *, pool: Pool) -> None:
         self._pool = pool
 
-    def claim_due(self, *, limit: int, claim_s: float) -> list[ClaimedNotification]:
+    def claim_due(
+        self, *, limit: int, claim_s: float, busy: Sequence[str] = ()
+    ) -> list[ClaimedNotification]:
         """Take what is due, so that nobody else does while the claim lasts; an attempt begins.
 
         Args:
             limit: at most so many.
             claim_s: after so many seconds others may take what was not settled.
+            busy: channels to leave alone, as JSON.
         Raises:
             Unavailable.
         """
         with self._pool.transaction() as lent:
-            lent.execute(_CLAIM, {"limit": limit, "claim_s": claim_s})
+            lent.execute(_CLAIM, {"limit": limit, "claim_s": claim_s, "busy": list(busy)})
             return sorted((ClaimedNotification(*row) for row in lent.fetchall()), key=_by_id)
 
     def mark_sent(self, claimed: ClaimedNotification, *, answer: str) -> bool:
