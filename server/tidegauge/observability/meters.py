@@ -27,6 +27,7 @@ from prometheus_client import (
 from tidegauge.errors import ConfigError
 from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
+from tidegauge.observability.notification_instruments import NotificationInstruments
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -68,6 +69,7 @@ class Meters:
         ingest: ingestion and its writer.
         cache: what caches answer, share and fail at.
         resilience: circuit breakers and rate limits.
+        notifications: what became of notifications.
         query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
@@ -91,6 +93,7 @@ class Meters:
         self.ingest = IngestInstruments(self._registry)
         self.cache = CacheInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
+        self.notifications = NotificationInstruments(self._registry)
         self._make_query()
         self._make_parts(queue_is_shared)
 

@@ -6,6 +6,7 @@
 - `guards`: circuit breakers.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
+- `notifications`: the delivery from the outbox.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process.
 
