@@ -20,8 +20,8 @@ from tidegauge.services import Services, build_services
 from tests.support.alerts import make_change, make_evaluated
 
 API = "/api/v1/alerts"
-MAIL = {"type": "email", "target": "ops@example.org", "password": "secret-7"}
-BODY = {"name": "hot", "query": "heat", "condition": "gt", "threshold": 5, "notification": MAIL}
+HOOK = {"type": "webhook", "target": "https://example.org/secret-7", "secret": "secret-7"}
+BODY = {"name": "hot", "query": "heat", "condition": "gt", "threshold": 5, "notification": HOOK}
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_rule_gets_its_defaults_and_says_where_it_is(ada: FlaskClient) -> None
         "duration": "5m",
         "severity": "warning",
         "enabled": True,
-        "notification": [MAIL],
+        "notification": [HOOK],
         "labels": {},
         "annotations": {},
         "keep_firing_for": "0s",
@@ -135,6 +135,7 @@ def test_what_is_read_can_be_sent_back(ada: FlaskClient) -> None:
         ({"interval": "10ms"}, 400, "interval"),
         ({"threshold": "x"}, 400, "threshold"),
         ({"notification": {"type": "email"}}, 400, "target"),
+        ({"notification": {**HOOK, "type": "pigeon"}}, 400, "pigeon"),
         ({"colour": "red"}, 400, "colour"),
     ],
 )
@@ -173,10 +174,11 @@ def test_whom_a_rule_tells_is_shown_to_who_may_change_it_only(
     path = f"{API}/{add(ada)['id']}"
     bob = sign_in("bob")
 
-    assert ada.get(path).get_json()["data"]["notification"] == [MAIL]
+    assert ada.get(path).get_json()["data"]["notification"] == [HOOK]
     for response in (bob.get(path), bob.get(API)):
         assert "secret-7" not in response.get_data(as_text=True)
-    assert bob.get(path).get_json()["data"]["notification"] == [{"type": "email"}]
+    shown = bob.get(path).get_json()["data"]["notification"]
+    assert [one["type"] for one in shown] == ["webhook"]
 
 
 def test_changes_are_in_the_audit_log(services: Services, ada: FlaskClient) -> None:

@@ -178,7 +178,7 @@ class Delivery:
         notifier = self._notifiers.get(kind)
         if notifier is None:
             known = ", ".join(sorted(self._notifiers))
-            self._fail(one, kind, f'there is no channel type "{kind}"; there are {known}')
+            self._fail(one, "unknown", f'there is no channel type "{kind}"; there are {known}')
             return
         target = (kind, str(one.channel.get("target", "")))
         try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from tidegauge.alerts.notifiers.channels import check_channel
 from tidegauge.errors import InvalidInput
 from tidegauge.model.alerts import AlertRule, Policy
 from tidegauge.promql import nodes
@@ -121,9 +122,10 @@ def _check_channels(rule: AlertRule) -> None:
         )
     for number, channel in enumerate(rule.channels):
         field = f"notification[{number}]"
-        for key in ("type", "target"):
-            if not isinstance(channel.get(key), str) or not channel[key]:
-                raise InvalidRule(f"{field}.{key}", "a text is wanted")
+        try:
+            check_channel(channel)
+        except InvalidInput as exc:
+            raise InvalidRule(field, exc.message) from exc
         try:
             written = orjson.dumps(dict(channel))
         except TypeError as exc:

@@ -12,6 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from tidegauge.alerts.live_state import worst_state
+from tidegauge.alerts.notifiers.channels import hide_secrets
 from tidegauge.alerts.payloads import alert_labels, json_number
 from tidegauge.alerts.rules import choose_no_data, parse_rule_duration_ms
 from tidegauge.alerts.service import RuleView
@@ -167,7 +168,7 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
         "severity": rule.severity.value,
         "enabled": rule.enabled,
         # A target may hold a password, or be one.
-        "notification": [dict(one) if mine else {"type": one["type"]} for one in rule.channels],
+        "notification": [dict(one) if mine else hide_secrets(one) for one in rule.channels],
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
         "keep_firing_for": _write_duration(rule.keep_firing_ms),

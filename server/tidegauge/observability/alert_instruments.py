@@ -18,7 +18,6 @@ class AlertInstruments:
         missed: intervals in which a rule was not evaluated by anybody.
         changes: changes of state by the new `state`.
         firing: alerts that fire now; 0 in an evaluator that stands by.
-        notifications: attempts to tell somebody, by `channel` and `outcome`.
         leading: 1 in the evaluator that holds the lease.
     """
 
@@ -39,12 +38,6 @@ class AlertInstruments:
         )
         self.changes = Counter(
             "alert_changes_total", "Changes of state.", ["state"], registry=registry
-        )
-        self.notifications = Counter(
-            "notifications_total",
-            "Attempts to tell somebody of an alert.",
-            ["channel", "outcome"],
-            registry=registry,
         )
         self.firing = Gauge(
             "alerts_firing", "Alerts that fire.", multiprocess_mode="livesum", registry=registry

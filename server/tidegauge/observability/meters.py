@@ -28,6 +28,7 @@ from tidegauge.errors import ConfigError
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
+from tidegauge.observability.notification_instruments import NotificationInstruments
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,6 +71,7 @@ class Meters:
         cache: what caches answer, share and fail at.
         alerts: the evaluator of alert rules.
         resilience: circuit breakers and rate limits.
+        notifications: what became of notifications.
         query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
@@ -94,6 +96,7 @@ class Meters:
         self.cache = CacheInstruments(self._registry)
         self.alerts = AlertInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
+        self.notifications = NotificationInstruments(self._registry)
         self._make_query()
         self._make_parts(queue_is_shared)
 

@@ -6,9 +6,10 @@
 - `guards`: circuit breakers.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
+- `notifications`: the delivery from the outbox.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process;
-  `evaluator`: those of an evaluator of alert rules, with `telling`: the delivery of notifications.
+  `evaluator`: those of an evaluator of alert rules.
 
 `cli` builds services, `app` and `web` use them, by this package's own names.
 """

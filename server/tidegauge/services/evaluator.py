@@ -30,6 +30,7 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService
 from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.notifications import make_delivery
 from tidegauge.services.parts import (
     AlertTables,
     StorageParts,
@@ -38,7 +39,6 @@ from tidegauge.services.parts import (
     make_tracing,
     open_storage_parts,
 )
-from tidegauge.services.telling import make_delivery
 
 STOP_S = 15.0
 
@@ -165,7 +165,7 @@ def build_evaluator(
             log=tools.log,
         ),
         # A fresh one at each start: one that has ended takes nothing more.
-        deliver=lambda stop: make_delivery(config, tools, meters, tables.outbox).run(stop),
+        deliver=lambda stop: make_delivery(config, tools, meters, outbox=tables.outbox).run(stop),
         tracing=make_tracing(config, tools, "evaluator"),
     )
     services.start()

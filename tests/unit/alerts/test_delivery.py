@@ -95,6 +95,7 @@ def test_an_unknown_channel_type_fails_and_names_those_there_are(kit: Kit) -> No
 
     (row,) = kit.log()
     assert row.state == "failed"
+    assert kit.outcomes == [("unknown", "failed")]
     assert row.last_answer == 'there is no channel type "pigeon"; there are test'
 
 
