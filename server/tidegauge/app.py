@@ -6,6 +6,7 @@ from flask import Flask
 
 from tidegauge.api import (
     admin,
+    alerts,
     audit,
     auth,
     dead_letters,
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     metrics.blueprint,
     query.blueprint,
     annotations_blueprint,
+    alerts.blueprint,
     dead_letters.blueprint,
     admin.blueprint,
     auth.blueprint,

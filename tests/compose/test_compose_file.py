@@ -16,7 +16,7 @@ from tidegauge.config import Config, load_config
 from tests.support.compose import read_dotenv, variables_of
 
 MEBIBYTE = 1024 * 1024
-# SPEC §12; the evaluator is not there yet.
+# SPEC §12.
 MEMORY_BYTES = {
     "timescaledb": 2048 * MEBIBYTE,
     "redis": 256 * MEBIBYTE,
@@ -24,6 +24,7 @@ MEMORY_BYTES = {
     "api-2": 512 * MEBIBYTE,
     "worker-1": 256 * MEBIBYTE,
     "worker-2": 256 * MEBIBYTE,
+    "evaluator": 128 * MEBIBYTE,
 }
 # SPEC §1.
 PORTS = {
@@ -121,7 +122,7 @@ def test_what_writes_waits_for_the_schema_and_its_neighbours(own_services: Servi
     }
 
     assert waits.pop("migrate") == {"timescaledb": "service_healthy"}
-    assert set(waits) == {"api-1", "api-2", "worker-1", "worker-2"}
+    assert set(waits) == {"api-1", "api-2", "worker-1", "worker-2", "evaluator"}
     for conditions in waits.values():
         assert conditions == {
             "migrate": "service_completed_successfully",
@@ -215,6 +216,11 @@ def test_settings_are_known_and_within_their_bounds(own_services: Services) -> N
     assert configs["api-2"].http.port == 3002
     assert {configs[name].http.host for name in ("api-1", "api-2")} == {"0.0.0.0"}
     assert {configs[name].worker.port for name in ("worker-1", "worker-2")} == {9100}
+    assert configs["evaluator"].alerts.port == 9101
+    assert (configs["evaluator"].notify.smtp_host, configs["evaluator"].notify.smtp_port) == (
+        "mailpit",
+        1025,
+    )
     assert len(configs["api-1"].access.token) >= 16
 
 
@@ -241,12 +247,8 @@ def test_addresses_name_services_of_the_file(own_services: Services, services: S
     [
         "serve",
         "migrate",
-        pytest.param(
-            "worker",
-            marks=pytest.mark.xfail(
-                "worker" not in COMMANDS, reason="the command is not there yet", strict=True
-            ),
-        ),
+        "worker",
+        "evaluator",
     ],
 )
 def test_commands_are_commands_of_the_product(own_services: Services, command: str) -> None:
@@ -257,7 +259,7 @@ def test_commands_are_commands_of_the_product(own_services: Services, command: s
 def test_no_service_runs_any_other_command(own_services: Services) -> None:
     commands = {tuple(parts["command"]) for parts in own_services.values()}
 
-    assert commands == {("serve",), ("worker",), ("migrate",)}
+    assert commands == {("serve",), ("worker",), ("evaluator",), ("migrate",)}
 
 
 def test_containers_are_given_longer_to_stop_than_requests(own_services: Services) -> None:

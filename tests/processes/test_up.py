@@ -140,7 +140,7 @@ def test_path_with_spaces_below_a_closed_folder(make_up: MakeUp, tmp_path: Path)
     assert product.send_json("here", 1).status_code == 202
 
 
-@pytest.mark.parametrize("part", ["worker", "api", "postgres"])
+@pytest.mark.parametrize("part", ["worker", "api", "postgres", "evaluator"])
 def test_a_part_that_dies_comes_back(up: Up, part: str) -> None:
     up.send_json("kept", 7)
     dead = up.part(part)

@@ -139,7 +139,7 @@ class Up:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def part(self, name: str) -> int:
-        """Return the pid of a part: `postgres`, `api` (gunicorn's arbiter), or one `worker`.
+        """Return the pid of a part: `postgres`, `evaluator`, `api` (its arbiter), or one `worker`.
 
         0 means that there is none at the moment.
         """
@@ -201,4 +201,4 @@ def _is_part(pid: int, name: str) -> bool:
         return False
     if name == "postgres":
         return arguments[0].endswith(b"/postgres")
-    return b"serve" in arguments
+    return (b"serve" if name == "api" else name.encode()) in arguments

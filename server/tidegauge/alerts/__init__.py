@@ -1,6 +1,10 @@
 """Alerts: what rules say, when they fire, and who is told.
 
-- `state`: the pure state machine of one label set.
+- `state`: the pure state machine of one label set; `evaluation`: what one answer to a rule's query
+  means for all of them; `payloads`: what people are told.
+- `rules`: what a rule may be; `service`: makes, changes, deletes and shows them.
+- `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
+- `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.
 

@@ -50,7 +50,7 @@ class Supervisor:
         self._postgres, self._api, self._address = postgres, api, address
         self._shutdown_s, self._say, self._clock_s = shutdown_s, say, clock_s
         self._extras: list[Child] = []
-        self._workers: list[tuple[Child, RestartPolicy]] = []
+        self._kept: list[tuple[str, Child, RestartPolicy]] = []
         self._postgres_restarts = RestartPolicy(most_deaths=5)
         self._api_restarts = RestartPolicy()
 
@@ -75,9 +75,14 @@ class Supervisor:
         self._extras.append(child)
         child.start()
 
-    def add_worker(self, child: Child) -> None:
-        """Start a worker that is kept alive like the API."""
-        self._workers.append((child, RestartPolicy()))
+    def add_kept(self, name: str, child: Child) -> None:
+        """Start one more process that is kept alive like the API.
+
+        Args:
+            name: what people are told of it: "a worker".
+            child: the process, not started yet.
+        """
+        self._kept.append((name, child, RestartPolicy()))
         child.start()
 
     def watch(self, stop: threading.Event) -> bool:
@@ -88,13 +93,13 @@ class Supervisor:
                     return False
             elif (code := self._api.poll()) is not None:
                 self._restart("the API", self._api, code, self._api_restarts, stop)
-            for worker, restarts in self._workers:
-                if (code := worker.poll()) is not None:
-                    self._restart("a worker", worker, code, restarts, stop)
+            for name, kept, restarts in self._kept:
+                if (code := kept.poll()) is not None:
+                    self._restart(name, kept, code, restarts, stop)
             for child in [extra for extra in self._extras if extra.poll() is not None]:
                 self._say(f"what filled in samples has ended; its log is {child.log}")
                 self._extras.remove(child)
-            for child in (self._api, *self._extras, *(worker for worker, _ in self._workers)):
+            for child in (self._api, *self._extras, *(kept for _, kept, _ in self._kept)):
                 child.rotate_log()
         return True
 
@@ -107,12 +112,12 @@ class Supervisor:
             child.start()
 
     def stop(self) -> None:
-        """Stop what fills, then the API, which writes what it accepted, workers, the database."""
+        """Stop what fills, then the API, which writes what it accepted, the rest, the database."""
         for child in self._extras:
             child.stop(_STOP_SLACK_S)
         self._api.stop(self._shutdown_s + _STOP_SLACK_S)
-        for worker, _ in self._workers:
-            worker.stop(self._shutdown_s + _STOP_SLACK_S)
+        for _, kept, _ in self._kept:
+            kept.stop(self._shutdown_s + _STOP_SLACK_S)
         if self._postgres is not None:
             self._postgres.stop()
 

@@ -35,7 +35,8 @@ ALLOCATOR = {
 def up(
     ctx: click.Context, data_dir: str | None, host: str | None, port: int | None, demo: bool
 ) -> None:
-    """Run everything: PostgreSQL or the one at DATABASE_URL, the API, workers with RABBITMQ_URL.
+    """Run everything: PostgreSQL or the one at DATABASE_URL, the API, the evaluator of alert rules,
+    and workers with RABBITMQ_URL.
 
     Ctrl-C or SIGTERM stops it in order, and nothing that was accepted is lost.
     """
@@ -75,7 +76,8 @@ def up(
                 say=_say,
             )
             for number in range(1, (config.worker.count if config.broker.url else 0) + 1):
-                supervisor.add_worker(_make_worker(environment, number, logs))
+                supervisor.add_kept("a worker", _make_worker(environment, number, logs))
+            supervisor.add_kept("the evaluator", _make_evaluator(environment, logs))
             supervisor.start_api(stop)
             if not stop.is_set():
                 banner = render_banner(
@@ -104,6 +106,12 @@ def _make_worker(environment: Mapping[str, str], number: int, logs: Path) -> Chi
         ["worker"],
         environment={**ALLOCATOR, **environment, **alone},
         log=logs / f"worker-{number}.log",
+    )
+
+
+def _make_evaluator(environment: Mapping[str, str], logs: Path) -> Child:
+    return Child(
+        ["evaluator"], environment={**ALLOCATOR, **environment}, log=logs / "evaluator.log"
     )
 
 

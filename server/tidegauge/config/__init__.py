@@ -22,6 +22,7 @@ from tidegauge.config.loading import (
 )
 from tidegauge.config.notify import NotifyConfig, parse_address, parse_allowed_networks
 from tidegauge.config.pipeline import (
+    AlertsConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,
@@ -40,6 +41,7 @@ from tidegauge.config.product import (
 __all__ = [
     "SECTIONS",
     "AccessConfig",
+    "AlertsConfig",
     "BreakerConfig",
     "BrokerConfig",
     "CacheConfig",

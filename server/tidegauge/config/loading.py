@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from tidegauge.config.access import AccessConfig
 from tidegauge.config.notify import NotifyConfig
 from tidegauge.config.pipeline import (
+    AlertsConfig,
     BreakerConfig,
     BrokerConfig,
     CacheConfig,
@@ -43,6 +44,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
@@ -59,6 +61,7 @@ SECTIONS: dict[str, type[Any]] = {
     "log": LogConfig,
     "broker": BrokerConfig,
     "worker": WorkerConfig,
+    "alerts": AlertsConfig,
     "cache": CacheConfig,
     "limits": LimitsConfig,
     "breaker": BreakerConfig,

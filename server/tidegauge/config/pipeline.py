@@ -122,6 +122,37 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """The evaluator of alert rules."""
+
+    interval_s: int = setting(
+        "TIDEGAUGE_ALERTS_INTERVAL_SECONDS",
+        10,
+        "How often a rule is evaluated that does not say it itself.",
+        low=1,
+        high=86_400,
+    )
+    query_timeout_ms: int = setting(
+        "TIDEGAUGE_ALERTS_QUERY_TIMEOUT_MS",
+        4000,
+        "Longest query of an alert rule. A standby takes over from an evaluator that is silent for "
+        "8 s, so it is below that.",
+        low=100,
+        high=5000,
+    )
+    host: str = setting(
+        "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."
+    )
+    port: int = setting(
+        "TIDEGAUGE_EVALUATOR_PORT",
+        0,
+        "Port of an evaluator's own /health and /metrics; 0: it has none.",
+        low=0,
+        high=65535,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CacheConfig:
     """Answers that are kept for a while, and the Redis that keeps them."""
 

@@ -2,8 +2,8 @@
 
 - `meters`: the instruments behind `/metrics`, right under one process and several;
   `ingest_instruments`: those of ingestion and its writer; `cache_instruments`: those of the caches;
-  `resilience_instruments`: those of circuit breakers and rate limits;
-  `notification_instruments`: those of the delivery of notifications.
+  `resilience_instruments`: those of circuit breakers and rate limits; `alert_instruments`: those of
+  the evaluator; `notification_instruments`: those of the delivery of notifications.
 - `process_slot`: a name for this process that its successor gets again.
 - `logs`: JSON lines.
 - `tracing`: spans, which any room may begin; `trace_export`: where they go.

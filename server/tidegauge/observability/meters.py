@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 
 from tidegauge.errors import ConfigError
+from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 from tidegauge.observability.notification_instruments import NotificationInstruments
@@ -68,6 +69,7 @@ class Meters:
     Attributes:
         ingest: ingestion and its writer.
         cache: what caches answer, share and fail at.
+        alerts: the evaluator of alert rules.
         resilience: circuit breakers and rate limits.
         notifications: what became of notifications.
         query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
@@ -92,6 +94,7 @@ class Meters:
             ProcessCollector(registry=self._registry)
         self.ingest = IngestInstruments(self._registry)
         self.cache = CacheInstruments(self._registry)
+        self.alerts = AlertInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
         self.notifications = NotificationInstruments(self._registry)
         self._make_query()

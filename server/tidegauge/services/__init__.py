@@ -2,13 +2,14 @@
 
 - `parts`: what every process needs: tools, storage, the queue as it sees it.
 - `queue`: the queue that the settings ask for.
-- `result_cache`: the cache of query results.
+- `asking`: the engine of queries and what lets them in; `result_cache`: the cache of query results.
 - `guards`: circuit breakers.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.
 - `kept_alive`: a thread whose work is started again when it fails.
-- `api`: the services behind the routes; `worker`: those of a worker process.
+- `api`: the services behind the routes; `worker`: those of a worker process;
+  `evaluator`: those of an evaluator of alert rules.
 
 `cli` builds services, `app` and `web` use them, by this package's own names.
 """
@@ -16,15 +17,18 @@
 from __future__ import annotations
 
 from tidegauge.services.api import Services, assemble, build_services
+from tidegauge.services.evaluator import EvaluatorServices, build_evaluator
 from tidegauge.services.parts import StorageParts, Tools
 from tidegauge.services.worker import WorkerServices, build_worker
 
 __all__ = [
+    "EvaluatorServices",
     "Services",
     "StorageParts",
     "Tools",
     "WorkerServices",
     "assemble",
+    "build_evaluator",
     "build_services",
     "build_worker",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.alerts.service import AlertService
 from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
@@ -21,8 +22,7 @@ from tidegauge.observability.health import Health, Status, timed_check
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
-from tidegauge.promql.engine import Engine, EngineOptions
-from tidegauge.query.admission import Admission, is_query_failure
+from tidegauge.query.admission import is_query_failure
 from tidegauge.query.all_running import EXCHANGE_EVERY_S, AllQueries
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.limits import RunningSamples
@@ -32,6 +32,7 @@ from tidegauge.query.raw import RawReads
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
+from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.own_metrics import keep_own_metrics
@@ -71,6 +72,7 @@ class Services:
     raw: RawReads
     queries: AllQueries
     annotations: AnnotationService
+    alerts: AlertService | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -247,7 +249,9 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     watch = WriteWatch()
     samples = WatchedSamples(storage.engine, watch)
     parser = QueryParser(max_depth=config.query.max_depth)
-    admission = _make_admission(config, tools, meters, asking)
+    admission = make_admission(
+        config, tools, meters, max_waiting=_count_waiting(config), breaker=asking
+    )
     running = RunningSamples(config.query)
     return Services(
         config=config,
@@ -256,7 +260,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         parser=parser,
         query=QueryService(
             samples=samples,
-            engine=_make_engine(config),
+            engine=make_engine(config),
             parser=parser,
             admission=admission,
             running=running,
@@ -271,6 +275,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         raw=RawReads(samples=samples, admission=admission, running=running, config=config.query),
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
         annotations=AnnotationService(store=storage.annotations),
+        alerts=_make_alerts(storage, parser, tools),
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,
@@ -293,27 +298,14 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     )
 
 
-def _make_engine(config: Config) -> Engine:
-    return Engine(
-        EngineOptions(
-            lookback_ms=config.query.lookback_s * 1000,
-            subquery_step_ms=config.query.subquery_step_s * 1000,
-            max_points=config.query.max_samples,
-        )
-    )
-
-
-def _make_admission(
-    config: Config, tools: Tools, meters: Meters, breaker: CircuitBreaker
-) -> Admission:
-    return Admission(
-        config=config.query,
-        meters=meters,
-        log=tools.log,
-        slow_ms=config.log.slow_query_ms,
-        monotonic=tools.monotonic,
-        max_waiting=_count_waiting(config),
-        breaker=breaker,
+def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> AlertService | None:
+    if storage.alerts is None:
+        return None
+    return AlertService(
+        rules=storage.alerts.rules,
+        events=storage.alerts.events,
+        parser=parser,
+        clock_ms=tools.clock_ms,
     )
 
 

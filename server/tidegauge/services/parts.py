@@ -16,10 +16,15 @@ from tidegauge.config import Config
 from tidegauge.observability.health import Check
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
+from tidegauge.storage.alert_changes import AlertChanges
+from tidegauge.storage.alert_events import AlertEvents
+from tidegauge.storage.alert_lease import AlertLease
+from tidegauge.storage.alert_rules import AlertRules
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
+from tidegauge.storage.outbox import Outbox
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
 from tidegauge.storage.users import Users
 
@@ -36,6 +41,21 @@ class PeopleTables:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertTables:
+    """The record of alert rules, and of what came of them.
+
+    Args:
+        open_lease: returns the lease on evaluating them, by who asks and its seconds.
+    """
+
+    rules: AlertRules
+    changes: AlertChanges
+    events: AlertEvents
+    outbox: Outbox
+    open_lease: Callable[[str, float], AlertLease]
+
+
+@dataclass(frozen=True, slots=True)
 class StorageParts:
     """What the services need of storage, whichever kind it is.
 
@@ -48,6 +68,7 @@ class StorageParts:
         connections_limit: the most there may be.
         close: gives everything back.
         people: the record of people; None where there are no accounts.
+        alerts: the record of alert rules; None where there are none.
     """
 
     engine: SampleEngine
@@ -58,6 +79,7 @@ class StorageParts:
     connections_limit: int = 0
     close: Callable[[], None] = lambda: None
     people: PeopleTables | None = None
+    alerts: AlertTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +152,15 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             users=Users(pool=opened.pool),
             credentials=Credentials(pool=opened.pool),
             audit=AuditLog(pool=opened.pool),
+        ),
+        alerts=AlertTables(
+            rules=AlertRules(pool=opened.pool),
+            changes=AlertChanges(pool=opened.pool),
+            events=AlertEvents(pool=opened.pool),
+            outbox=Outbox(pool=opened.pool),
+            open_lease=lambda holder, lease_s: AlertLease(
+                pool=opened.pool, holder=holder, lease_s=lease_s
+            ),
         ),
     )
 

@@ -12,10 +12,12 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `catalogue`: metric definitions and series. Behind it `catalogue_registry` (label sets to ids),
   `catalogue_selection` (matchers to series), `catalogue_labels` (names and values),
   `catalogue_metrics` (metadata, counts), `catalogue_version` (what makes memory exact),
-  `metric_names`, `fingerprints`, `texts`.
+  `metric_names`, `fingerprints`, `texts`, `moments`.
 - `users`, `credentials`, `audit`: people, their sessions and tokens, the log of changes, with
   `accounts_rows` as their data.
 - `outbox`: the notifications to deliver, and what came of them.
+- `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
+  `alert_changes`, which writes what one evaluation comes to.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
   (packing), `columnar_frame` (ordering), `columnar_partitions`.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegauge.model.annotations import Annotation, AnnotationQuery
+from tidegauge.storage.moments import to_moment, to_ms
 from tidegauge.storage.pool import Pool
 
 # Somebody waits for a panel, and can do without its marks.
 _AT_MOST_S = 10.0
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ADD = """
 INSERT INTO annotations
@@ -60,8 +58,8 @@ class PostgresAnnotations:
     def add(self, annotation: Annotation) -> Annotation:
         """Store one and return it with its id."""
         values = {
-            "starts_at": _to_moment(annotation.time_ms),
-            "ends_at": _to_moment(annotation.time_end_ms),
+            "starts_at": to_moment(annotation.time_ms),
+            "ends_at": to_moment(annotation.time_end_ms),
             "title": annotation.title,
             "text": annotation.text,
             "tags": list(annotation.tags),
@@ -78,14 +76,14 @@ class PostgresAnnotations:
         tags = list(asked.tags) or None
         before_ms, before_id = asked.before or (None, None)
         values = {
-            "start": _to_moment(asked.start_ms),
-            "end": _to_moment(asked.end_ms),
+            "start": to_moment(asked.start_ms),
+            "end": to_moment(asked.end_ms),
             "all_tags": None if asked.any_tag else tags,
             "any_tags": tags if asked.any_tag else None,
             "dashboard_id": asked.dashboard_id,
             "or_for_all": asked.or_for_all,
             "panel_id": asked.panel_id,
-            "before": _to_moment(before_ms),
+            "before": to_moment(before_ms),
             "before_id": before_id,
             "limit": asked.limit,
         }
@@ -108,8 +106,8 @@ class PostgresAnnotations:
 def _read(row: Sequence[Any]) -> Annotation:
     starts_at, ends_at, title, text, tags, dashboard_id, panel_id, owner_id, number, made_at = row
     return Annotation(
-        time_ms=_to_ms(starts_at),
-        time_end_ms=None if ends_at is None else _to_ms(ends_at),
+        time_ms=to_ms(starts_at),
+        time_end_ms=to_ms(ends_at),
         title=title,
         text=text,
         tags=tuple(tags),
@@ -117,13 +115,5 @@ def _read(row: Sequence[Any]) -> Annotation:
         panel_id=panel_id,
         owner_id=owner_id,
         id=number,
-        created_ms=_to_ms(made_at),
+        created_ms=to_ms(made_at),
     )
-
-
-def _to_ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _to_moment(time_ms: int | None) -> datetime | None:
-    return None if time_ms is None else _EPOCH + timedelta(milliseconds=time_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, current_app, g
 
+from tidegauge.alerts.service import AlertService
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
 from tidegauge.services.people import People
@@ -31,6 +32,18 @@ def people() -> People:
     held = services().people
     if held is None:
         raise Unavailable("this server has no database for accounts")
+    return held
+
+
+def alerts() -> AlertService:
+    """Return the alert rules of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().alerts
+    if held is None:
+        raise Unavailable("this server has no database for alert rules")
     return held
 
 

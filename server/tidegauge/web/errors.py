@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from tidegauge.alerts.service import NotYourRule
 from tidegauge.annotations.service import NotAllowed
 from tidegauge.auth.login import LockedOut, WrongPassword
 from tidegauge.errors import (
@@ -67,6 +68,7 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     Unauthenticated: _Row(401, "unauthenticated", grafana_status=403),
     Forbidden: _Row(403, "forbidden"),
     NotAllowed: _Row(403, "forbidden"),
+    NotYourRule: _Row(403, "forbidden"),
     TidegaugeError: _Row(500, "internal"),
 }
 

@@ -1,0 +1,183 @@
+"""What one answer to a rule's query means for each of its label sets. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tidegauge.alerts.payloads import alert_labels, make_payload
+from tidegauge.alerts.state import RESOLVED_KEPT_MS, Seen, Timing, advance, holds
+from tidegauge.errors import QueryFailed
+from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
+from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
+from tidegauge.promql.value import Result, Scalar, Vector
+from tidegauge.storage.alert_changes import Change
+from tidegauge.storage.alert_events import AlertEvent
+
+MAX_ALERTS = 2000
+"""Most alerts of one rule; more tell nobody more."""
+
+Expand = Callable[[AlertRule, Labels, float | None], Mapping[str, str]]
+"""Returns a rule's annotations with the alert's labels and value filled in."""
+
+Judgement = tuple[Labels, Seen, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule's query gave.
+
+    Args:
+        series: label sets without the metric's name, each once, and their values.
+        error: why it failed; "": it did not.
+    """
+
+    series: Sequence[tuple[Labels, float]] = ()
+    error: str = ""
+
+
+def read_outcome(result: Result) -> Outcome:
+    """Return the series of an instant query.
+
+    Raises:
+        QueryFailed: two series differ by their metric only, or it gives no numbers.
+    """
+    value = result.value
+    if isinstance(value, Scalar):
+        return Outcome([(EMPTY_LABELS, float(value.values[0]))])
+    if not isinstance(value, Vector):
+        raise QueryFailed("the query of an alert rule gives neither an instant vector nor a scalar")
+    shown = np.flatnonzero(value.present[:, 0]).tolist()
+    series = [(drop_name(value.labels[row]), float(value.values[row, 0])) for row in shown]
+    if len({labels for labels, _ in series}) < len(series):
+        raise QueryFailed("two series of the query have the same labels without their metric names")
+    return Outcome(series)
+
+
+def evaluate(
+    rule: AlertRule,
+    standing: Mapping[Labels, AlertInstance],
+    outcome: Outcome,
+    *,
+    elapsed_ms: int,
+    now_ms: int,
+    expand: Expand,
+) -> list[Change]:
+    """Return what is to be stored after one evaluation.
+
+    Args:
+        rule: the rule.
+        standing: its label sets that are not inactive.
+        outcome: what its query gave.
+        elapsed_ms: the time since its evaluation before.
+        now_ms: when it is, Unix ms.
+        expand: fills in its annotations.
+    Raises:
+        QueryFailed: more label sets than MAX_ALERTS are bad.
+    """
+    timing = Timing(hold_ms=rule.hold_ms, keep_firing_ms=rule.keep_firing_ms)
+    changes, bad = [], 0
+    for labels, seen, value in _judge(rule, outcome, standing):
+        before = standing.get(labels) or AlertInstance(labels)
+        after = advance(
+            before, seen, value=value, elapsed_ms=elapsed_ms, now_ms=now_ms, timing=timing
+        )
+        bad += seen is Seen.TRUE
+        if bad > MAX_ALERTS:
+            raise QueryFailed(f"more than {MAX_ALERTS} series are bad; aggregate them in the query")
+        change = _make_change(rule, before, after, now_ms, expand)
+        if change is not None:
+            changes.append(change)
+    return changes
+
+
+def end_alert(rule: AlertRule, instance: AlertInstance, *, reason: str, now_ms: int) -> Change:
+    """Return the end of a label set whose rule is no more what it was; who was told is told."""
+    firing = instance.state is AlertState.FIRING
+    if instance.state is AlertState.RESOLVED:
+        return Change(instance, forgotten=True)
+    ended = replace(
+        instance,
+        state=AlertState.RESOLVED if firing else AlertState.INACTIVE,
+        resolved_ms=now_ms if firing else None,
+    )
+    return Change(
+        ended,
+        event=_make_event(rule, instance, ended, now_ms, {"reason": reason}),
+        payload=make_payload(rule, ended, "resolved", rule.annotations) if firing else None,
+        forgotten=True,
+    )
+
+
+def _judge(
+    rule: AlertRule, outcome: Outcome, standing: Mapping[Labels, AlertInstance]
+) -> Iterator[Judgement]:
+    if outcome.error or not outcome.series:
+        policy = rule.on_error if outcome.error else rule.no_data
+        # One alert for the rule as a whole: a lost source must not ring once for every series.
+        if policy is Policy.FIRE:
+            yield EMPTY_LABELS, Seen.TRUE, None
+        for labels in standing:
+            if policy is not Policy.FIRE or labels != EMPTY_LABELS:
+                yield _judge_missing(labels, policy)
+        return
+    present = set()
+    for labels, value in outcome.series:
+        bad = holds(rule.condition, value, rule.threshold)
+        present.add(labels)
+        if bad or labels in standing:
+            yield labels, Seen.TRUE if bad else Seen.FALSE, value
+    for labels in standing:
+        if labels not in present:
+            # That of the rule as a whole is over as soon as anything is known.
+            yield _judge_missing(labels, rule.no_data if labels else Policy.RESOLVE)
+
+
+def _judge_missing(labels: Labels, policy: Policy) -> Judgement:
+    return labels, Seen.FALSE if policy is Policy.RESOLVE else Seen.UNKNOWN, None
+
+
+def _make_change(
+    rule: AlertRule, before: AlertInstance, after: AlertInstance, now_ms: int, expand: Expand
+) -> Change | None:
+    if before.state is not after.state:
+        event = _make_event(rule, before, after, now_ms, {})
+        if after.state not in (AlertState.FIRING, AlertState.RESOLVED):
+            return Change(after, event=event)
+        told = replace(after, notified_ms=now_ms)
+        texts = expand(rule, after.labels, after.value)
+        return Change(told, event=event, payload=make_payload(rule, told, after.state.value, texts))
+    if after.state is AlertState.FIRING and _is_due_again(rule, after, now_ms):
+        told = replace(after, notified_ms=now_ms)
+        texts = expand(rule, after.labels, after.value)
+        return Change(told, payload=make_payload(rule, told, "repeat", texts))
+    if after.state is AlertState.RESOLVED:
+        old = now_ms - (after.resolved_ms or 0) >= RESOLVED_KEPT_MS
+        return Change(after, forgotten=True) if old else None
+    return None if after == before else Change(after)
+
+
+def _is_due_again(rule: AlertRule, instance: AlertInstance, now_ms: int) -> bool:
+    return rule.repeat_ms > 0 and now_ms - (instance.notified_ms or 0) >= rule.repeat_ms
+
+
+def _make_event(
+    rule: AlertRule,
+    before: AlertInstance,
+    after: AlertInstance,
+    now_ms: int,
+    details: Mapping[str, object],
+) -> AlertEvent:
+    return AlertEvent(
+        rule_id=rule.id,
+        rule_name=rule.name,
+        severity=rule.severity.value,
+        labels=alert_labels(rule, after.labels),
+        previous=before.state,
+        state=after.state,
+        value=after.value,
+        at_ms=now_ms,
+        details=details,
+    )

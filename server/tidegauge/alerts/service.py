@@ -1,0 +1,174 @@
+"""Makes, changes, deletes and shows alert rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tidegauge.alerts.evaluation import end_alert
+from tidegauge.alerts.rules import check_rule
+from tidegauge.auth.actor import Actor
+from tidegauge.auth.principal import Principal
+from tidegauge.errors import NotFound, TidegaugeError
+from tidegauge.model.alerts import AlertInstance, AlertRule
+from tidegauge.query.parsing import QueryParser
+from tidegauge.storage.alert_events import AlertEvent, AlertEvents
+from tidegauge.storage.alert_rules import AlertRules, End, StoredRule
+
+MAX_ID = 2**31 - 1
+
+
+class NotYourRule(TidegaugeError):
+    """The rule may be seen, but not changed, by whoever asks."""
+
+    code = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule with where its alerts stand."""
+
+    stored: StoredRule
+    standing: list[AlertInstance]
+
+
+class AlertService:
+    """Alert rules for whom it is allowed; safe to use from many threads.
+
+    Args:
+        rules: the rules.
+        events: what their alerts went through.
+        parser: reads queries.
+        clock_ms: Unix ms.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: AlertRules,
+        events: AlertEvents,
+        parser: QueryParser,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._rules, self._events = rules, events
+        self._parser, self._clock_ms = parser, clock_ms
+
+    def add(self, rule: AlertRule, principal: Principal, actor: Actor) -> RuleView:
+        """Store a rule as the principal's own, and return it with its id.
+
+        Raises:
+            InvalidInput, LimitExceeded: it is no rule. Unavailable.
+        """
+        check_rule(rule, self._parser)
+        owned = replace(rule, owner_id=principal.user_id)
+        entry = actor.entry("alert.create", details={"name": rule.name})
+        return RuleView(self._rules.add(owned, entry), [])
+
+    def list_page(self, *, after: int, limit: int) -> list[RuleView]:
+        """Return rules in the order of their ids, from the first behind `after`.
+
+        Raises:
+            Unavailable.
+        """
+        return self._view(self._rules.read_page(after=after, limit=limit))
+
+    def list_all(self) -> list[RuleView]:
+        """Return all rules in the order of their ids.
+
+        Raises:
+            Unavailable.
+        """
+        return self._view(self._rules.read_all())
+
+    def read(self, rule_id: int) -> RuleView:
+        """Return one rule.
+
+        Raises:
+            NotFound, Unavailable.
+        """
+        return self._view([self._find(rule_id)])[0]
+
+    def change(self, rule_id: int, rule: AlertRule, principal: Principal, actor: Actor) -> RuleView:
+        """Put a rule in the place of another; where it asks something else its alerts end.
+
+        Raises:
+            NotFound. NotYourRule. InvalidInput, LimitExceeded: it is no rule. Unavailable.
+        """
+        old = self._find_own(rule_id, principal, "update")
+        check_rule(rule, self._parser)
+        new = replace(rule, id=rule_id, owner_id=old.owner_id)
+        entry = actor.entry("alert.update", f"alert:{rule_id}", {"name": rule.name})
+        reason = _why_alerts_end(old, new)
+        self._rules.replace(new, entry, end=self._make_end(old, reason) if reason else None)
+        return self.read(rule_id)
+
+    def delete(self, rule_id: int, principal: Principal, actor: Actor) -> None:
+        """Delete a rule and end its alerts; what they went through stays in the database.
+
+        Raises:
+            NotFound. NotYourRule. Unavailable.
+        """
+        old = self._find_own(rule_id, principal, "delete")
+        entry = actor.entry("alert.delete", f"alert:{rule_id}", {"name": old.name})
+        self._rules.delete(rule_id, entry, end=self._make_end(old, "the rule was deleted"))
+
+    def read_history(
+        self,
+        rule_id: int,
+        *,
+        before: int | None,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
+    ) -> list[AlertEvent]:
+        """Return what a rule's alerts went through, newest first.
+
+        Args:
+            before: only events with a smaller id, to turn the page; None: from the newest.
+            start_ms, end_ms: only those within; None where it is open.
+            limit: at most so many.
+        Raises:
+            NotFound, Unavailable.
+        """
+        self._find(rule_id)
+        return self._events.read_page(
+            rule_id, before=before, start_ms=start_ms, end_ms=end_ms, limit=limit
+        )
+
+    def read_events(self, *, start_ms: int, end_ms: int, limit: int) -> list[AlertEvent]:
+        """Return the newest events of all rules by which something began or ceased to fire.
+
+        Raises:
+            Unavailable.
+        """
+        return self._events.read_range(start_ms=start_ms, end_ms=end_ms, limit=limit)
+
+    def _make_end(self, rule: AlertRule, reason: str) -> End:
+        return partial(end_alert, rule, reason=reason, now_ms=self._clock_ms())
+
+    def _view(self, stored: list[StoredRule]) -> list[RuleView]:
+        standing = self._rules.read_instances([one.rule.id for one in stored])
+        return [RuleView(one, standing.get(one.rule.id, [])) for one in stored]
+
+    def _find(self, rule_id: int) -> StoredRule:
+        # What is no id of ours is not there, either; the table could not even hold it.
+        if not 0 < rule_id <= MAX_ID:
+            raise NotFound(f"there is no alert rule {rule_id}")
+        return self._rules.read(rule_id)
+
+    def _find_own(self, rule_id: int, principal: Principal, action: str) -> AlertRule:
+        rule = self._find(rule_id).rule
+        if not principal.may_touch("alert", action, rule.owner_id):
+            raise NotYourRule(
+                f"alert rule {rule_id} is not yours: its owner may {action} it, or an admin"
+            )
+        return rule
+
+
+def _why_alerts_end(old: AlertRule, new: AlertRule) -> str:
+    if old.enabled and not new.enabled:
+        return "the rule was switched off"
+    if old.query != new.query:
+        return "the rule's query was changed"
+    return ""

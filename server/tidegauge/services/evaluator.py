@@ -1,0 +1,207 @@
+"""The services of an evaluator: it asks what alert rules ask, and stores what follows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from tidegauge import __version__
+from tidegauge.alerts.evaluator import Evaluator
+from tidegauge.alerts.live_state import LiveState
+from tidegauge.alerts.turns import LEASE_S, Turns
+from tidegauge.cache.opening import open_cache
+from tidegauge.cache.protocol import Cache
+from tidegauge.config import Config
+from tidegauge.errors import ConfigError
+from tidegauge.model.alerts import AlertRule
+from tidegauge.model.labels import Labels
+from tidegauge.observability.exposition import Exposition
+from tidegauge.observability.health import Health, timed_check
+from tidegauge.observability.logs import adopt_module_loggers
+from tidegauge.observability.meters import Meters
+from tidegauge.observability.tracing import Tracing
+from tidegauge.query.limits import RunningSamples
+from tidegauge.query.parsing import QueryParser
+from tidegauge.query.service import QueryService
+from tidegauge.services.asking import make_admission, make_engine
+from tidegauge.services.kept_alive import KeptAlive
+from tidegauge.services.notifications import make_delivery
+from tidegauge.services.parts import (
+    AlertTables,
+    StorageParts,
+    Tools,
+    make_log,
+    make_tracing,
+    open_storage_parts,
+)
+
+STOP_S = 15.0
+
+
+@dataclass(slots=True)
+class EvaluatorServices:
+    """What an evaluator process runs, and the threads around it.
+
+    Args:
+        config: the settings.
+        tools: clocks and logger.
+        meters: the instruments.
+        storage: where samples and alerts are.
+        cache: gets a copy of where alerts stand.
+        turns: evaluates while it has the lease.
+        deliver: tells people until an event is set, whoever has the lease.
+        tracing: its spans.
+    """
+
+    config: Config
+    tools: Tools
+    meters: Meters
+    storage: StorageParts
+    cache: Cache
+    turns: Turns
+    deliver: Callable[[threading.Event], None]
+    tracing: Tracing
+    health: Health = field(init=False)
+    _threads: dict[str, KeptAlive] = field(init=False)
+    _exposition: Exposition | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        works = {"evaluator": self.turns.run, "delivery": self.deliver}
+        self._threads = {
+            name: KeptAlive(name, work, monotonic=self.tools.monotonic, log=self.tools.log)
+            for name, work in works.items()
+        }
+        self.health = Health(
+            {
+                "database": timed_check(self.storage.ping, monotonic=self.tools.monotonic),
+                "rules": self.turns.check,
+                **{name: thread.check for name, thread in self._threads.items()},
+            },
+            monotonic=self.tools.monotonic,
+        )
+
+    def start(self) -> None:
+        """Start evaluating, and showing how that goes.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
+        alerts = self.config.alerts
+        if alerts.port:
+            self._exposition = Exposition(
+                host=alerts.host,
+                port=alerts.port,
+                meters=self.meters,
+                health=self.health,
+                version=__version__,
+                refresh=self.sample_meters,
+            )
+            self._exposition.start()
+        self.tracing.open()
+        for thread in self._threads.values():
+            thread.start()
+
+    def sample_meters(self) -> None:
+        """Bring the gauges of this process up to date."""
+        self.meters.db_connections_active.set(self.storage.connections_active())
+        self.meters.db_connections_limit.set(self.storage.connections_limit)
+
+    def close(self) -> None:
+        """Finish what is at hand, let the next one take over, let go of the database."""
+        for thread in self._threads.values():
+            thread.ask_to_stop()
+        for thread in self._threads.values():
+            thread.join(STOP_S)
+        if self._exposition is not None:
+            self._exposition.close()
+        self.cache.close()
+        self.storage.close()
+        self.tracing.close()
+
+
+def build_evaluator(
+    config: Config, *, log: FilteringBoundLogger | None = None
+) -> EvaluatorServices:
+    """Return the services of an evaluator of the rules in DATABASE_URL, started.
+
+    Args:
+        config: the settings.
+        log: where to log; JSON lines on standard error by default.
+    Raises:
+        ConfigError: it is not set.
+    """
+    if not config.database.url:
+        raise ConfigError("DATABASE_URL is not set; an evaluator finds its rules and samples there")
+    tools = Tools(log=log or make_log(config, "evaluator"))
+    adopt_module_loggers(tools.log)
+    storage = open_storage_parts(config, tools, application_name="tidegauge evaluator")
+    assert storage.alerts is not None
+    tables = storage.alerts
+    meters = Meters()
+    cache = open_cache(
+        config.cache,
+        max_connections=2,
+        monotonic=tools.monotonic,
+        new_id=tools.new_id,
+        on_error=meters.cache.failed,
+        log=tools.log,
+    )
+    services = EvaluatorServices(
+        config=config,
+        tools=tools,
+        meters=meters,
+        storage=storage,
+        cache=cache,
+        turns=Turns(
+            lease=tables.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
+            evaluator=make_evaluator(config, tools, meters, storage, tables, cache),
+            meters=meters.alerts,
+            monotonic=tools.monotonic,
+            log=tools.log,
+        ),
+        # A fresh one at each start: one that has ended takes nothing more.
+        deliver=lambda stop: make_delivery(config, tools, meters, outbox=tables.outbox).run(stop),
+        tracing=make_tracing(config, tools, "evaluator"),
+    )
+    services.start()
+    return services
+
+
+def make_evaluator(
+    config: Config,
+    tools: Tools,
+    meters: Meters,
+    storage: StorageParts,
+    tables: AlertTables,
+    cache: Cache,
+) -> Evaluator:
+    """Return an evaluator over any storage of samples."""
+    return Evaluator(
+        rules=tables.rules,
+        changes=tables.changes,
+        query=QueryService(
+            samples=storage.engine,
+            engine=make_engine(config),
+            parser=QueryParser(max_depth=config.query.max_depth),
+            admission=make_admission(config, tools, meters, max_waiting=1),
+            running=RunningSamples(config.query),
+            config=config.query,
+            meters=meters,
+            monotonic=tools.monotonic,
+        ),
+        live=LiveState(cache=cache),
+        expand=_expand,
+        meters=meters.alerts,
+        query_timeout_ms=config.alerts.query_timeout_ms,
+        monotonic=tools.monotonic,
+        log=tools.log,
+    )
+
+
+def _expand(rule: AlertRule, _labels: Labels, _value: float | None) -> dict[str, str]:
+    return dict(rule.annotations)

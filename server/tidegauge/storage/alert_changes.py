@@ -1,0 +1,164 @@
+"""Writes what evaluations come to: states, events and notifications, all or nothing, fenced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg2.extensions import cursor
+
+from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
+from tidegauge.storage.alert_events import AlertEvent, record_events
+from tidegauge.storage.alert_instances import (
+    Key,
+    delete_instances,
+    put_instances,
+    read_instances,
+)
+from tidegauge.storage.alert_lease import hold_lease
+from tidegauge.storage.moments import to_moment
+from tidegauge.storage.outbox import NewNotification, enqueue
+from tidegauge.storage.pool import Pool
+
+_AT_MOST_S = 10.0
+
+# Whoever changes or deletes a rule waits for the evaluation of it at hand, and the other way round.
+_LOCK_RULES = """
+SELECT id, revision FROM alert_rules WHERE id = ANY(%s::integer[]) ORDER BY id FOR SHARE
+"""
+_NOTE = """
+INSERT INTO alert_evaluations (rule_id, evaluated_at, took_ms, series, missed, error)
+SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::float8[], %s::integer[], %s::bigint[],
+    %s::text[]) AS new (rule_id)
+ORDER BY new.rule_id
+ON CONFLICT (rule_id) DO UPDATE SET
+    evaluated_at = excluded.evaluated_at, took_ms = excluded.took_ms, series = excluded.series,
+    missed = alert_evaluations.missed + excluded.missed, error = excluded.error
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one evaluation changes of one label set.
+
+    Args:
+        instance: how it stands now; inactive: it is forgotten.
+        event: what happened; None: only figures moved.
+        payload: what people are told, without the event's id; None: nothing.
+        forgotten: it need not be remembered any longer.
+    """
+
+    instance: AlertInstance
+    event: AlertEvent | None = None
+    payload: Mapping[str, object] | None = None
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One evaluation of one rule.
+
+    Args:
+        rule: as it was evaluated.
+        at_ms: when, Unix ms by the database's clock.
+        took_ms: how long the query took.
+        series: how many series it gave.
+        missed: how many intervals before this one nobody evaluated.
+        error: why the query failed; "" where it did not.
+        changes: what is to be stored.
+    """
+
+    rule: AlertRule
+    at_ms: int
+    took_ms: float
+    series: int
+    missed: int
+    error: str
+    changes: Sequence[Change]
+
+
+class AlertChanges:
+    """The evaluator's way into the database.
+
+    Args:
+        pool: connections.
+    """
+
+    def __init__(self, *, pool: Pool) -> None:
+        self._pool = pool
+
+    def read_instances(self) -> dict[int, list[AlertInstance]]:
+        """Return all label sets that are not inactive, by rule.
+
+        Raises:
+            Unavailable.
+        """
+        with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
+            return read_instances(lent)
+
+    def write(self, token: int, evaluated: Sequence[Evaluated]) -> dict[Key, int]:
+        """Store evaluations in one transaction; a rule that was changed meanwhile is left out.
+
+        Args:
+            token: of the lease under which they were made.
+            evaluated: at most one of each rule.
+        Returns:
+            The ids of the new events, by rule and label set.
+        Raises:
+            LeaseLost: another evaluator is at work; nothing was stored.
+            Unavailable: nobody can say whether it was.
+        """
+        with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
+            hold_lease(lent, token)
+            lent.execute(_LOCK_RULES, ([one.rule.id for one in evaluated],))
+            revisions = dict(lent.fetchall())
+            valid = [one for one in evaluated if revisions.get(one.rule.id) == one.rule.revision]
+            ids = write_changes(
+                lent, [(one.rule, change) for one in valid for change in one.changes]
+            )
+            _note_evaluations(lent, valid)
+            return ids
+
+
+def write_changes(lent: cursor, changes: Sequence[tuple[AlertRule, Change]]) -> dict[Key, int]:
+    """Store changes in the transaction at hand; return the ids of the new events."""
+    with_events = [(rule, one, one.event) for rule, one in changes if one.event is not None]
+    numbers = record_events(lent, [event for _, _, event in with_events])
+    ids = {
+        (rule.id, one.instance.labels): number
+        for (rule, one, _), number in zip(with_events, numbers, strict=True)
+    }
+    stored: list[tuple[int, AlertInstance]] = []
+    gone: list[Key] = []
+    told: list[NewNotification] = []
+    for rule, one in changes:
+        key = (rule.id, one.instance.labels)
+        event_id = ids.get(key, one.instance.event_id)
+        if one.forgotten or one.instance.state is AlertState.INACTIVE:
+            gone.append(key)
+        else:
+            stored.append((rule.id, replace(one.instance, event_id=event_id)))
+        if one.payload is not None:
+            payload = {**one.payload, "event_id": event_id}
+            told += [
+                NewNotification(event_id, rule.id, channel, payload) for channel in rule.channels
+            ]
+    put_instances(lent, stored)
+    delete_instances(lent, gone)
+    enqueue(lent, told)
+    return ids
+
+
+def _note_evaluations(lent: cursor, evaluated: Sequence[Evaluated]) -> None:
+    if evaluated:
+        lent.execute(
+            _NOTE,
+            (
+                [one.rule.id for one in evaluated],
+                [to_moment(one.at_ms) for one in evaluated],
+                [one.took_ms for one in evaluated],
+                [one.series for one in evaluated],
+                [one.missed for one in evaluated],
+                [one.error for one in evaluated],
+            ),
+        )

@@ -1,0 +1,272 @@
+"""`/api/v1/alerts` on a real database: owner, member, stranger, and what they may do."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from tidegauge.app import create_app
+from tidegauge.auth.actor import SYSTEM
+from tidegauge.auth.principal import LOCAL, Principal, person
+from tidegauge.config import Config, DatabaseConfig, TraceConfig
+from tidegauge.model.alerts import AlertInstance, AlertState
+from tidegauge.observability.logs import make_logger
+from tidegauge.services import Services, build_services
+
+from tests.support.alerts import make_change, make_evaluated
+
+API = "/api/v1/alerts"
+HOOK = {"type": "webhook", "target": "https://example.org/secret-7", "secret": "secret-7"}
+BODY = {"name": "hot", "query": "heat", "condition": "gt", "threshold": 5, "notification": HOOK}
+
+
+@pytest.fixture
+def config(migrated_database_url: str) -> Config:
+    return Config(
+        database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
+    )
+
+
+@pytest.fixture
+def services(config: Config) -> Iterator[Services]:
+    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
+    built = build_services(config, log=log)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def sign_in(services: Services) -> Callable[..., FlaskClient]:
+    """Return a client of a new account."""
+
+    def enter(name: str, role: Any = "editor") -> FlaskClient:
+        assert services.people is not None
+        made = services.people.accounts.create_user(name, "long enough 7", role, SYSTEM)
+        return client_of(services, person(made.id, name, role))
+
+    return enter
+
+
+@pytest.fixture
+def ada(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
+    return sign_in("ada")
+
+
+def client_of(services: Services, principal: Principal) -> FlaskClient:
+    return create_app(services, local=principal).test_client()
+
+
+def add(client: FlaskClient, **fields: object) -> dict[str, Any]:
+    response = client.post(API, json={**BODY, **fields})
+    assert response.status_code == 201, response.get_data(as_text=True)
+    return response.get_json()["data"]
+
+
+def fire(services: Services, rule_id: int, *, held: bool = True) -> None:
+    """Let an alert of a rule fire, as an evaluator would."""
+    tables = services.storage.alerts
+    assert tables is not None
+    lease = tables.open_lease("test", 0).take()
+    assert lease is not None
+    rule = tables.rules.read(rule_id).rule
+    alert = AlertInstance(
+        (("host", "a"),), AlertState.FIRING, value=6.0, active_ms=1000, fired_ms=2000
+    )
+    tables.changes.write(lease.token, [make_evaluated(rule, make_change(rule, alert))])
+
+
+def test_a_rule_gets_its_defaults_and_says_where_it_is(ada: FlaskClient) -> None:
+    response = ada.post(API, json=BODY)
+    added = response.get_json()["data"]
+
+    assert response.headers["Location"] == f"{API}/{added['id']}"
+    assert added == {
+        "id": added["id"],
+        "name": "hot",
+        "query": "heat",
+        "condition": "gt",
+        "threshold": 5.0,
+        "duration": "5m",
+        "severity": "warning",
+        "enabled": True,
+        "notification": [HOOK],
+        "labels": {},
+        "annotations": {},
+        "keep_firing_for": "0s",
+        "no_data": "keep",
+        "on_error": "keep",
+        "interval": "10s",
+        "repeat": "4h",
+        "owner_id": added["owner_id"],
+        "created_at": added["created_at"],
+        "changed_at": added["changed_at"],
+        "state": "inactive",
+        "firing": 0,
+        "pending": 0,
+        "last_evaluation": None,
+        "alerts": [],
+    }
+    assert ada.get(f"{API}/{added['id']}").get_json() == {"data": added}
+
+
+def test_what_is_read_can_be_sent_back(ada: FlaskClient) -> None:
+    made = add(ada, duration=90, labels={"team": "db"}, query="up == 0")
+    body = {name: made[name] for name in made if name in {*BODY, "duration", "labels", "no_data"}}
+
+    changed = ada.put(f"{API}/{made['id']}", json=body).get_json()["data"]
+
+    assert (made["duration"], made["no_data"]) == ("1m30s", "resolve")
+    assert {**changed, "changed_at": 0} == {**made, "changed_at": 0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"query": "sum("}, 400, "parse error"),
+        ({"query": "up[5m]"}, 400, "range vector"),
+        ({"condition": "above"}, 400, "condition"),
+        ({"severity": "bad"}, 400, "severity"),
+        ({"duration": "soon"}, 400, "duration"),
+        ({"duration": True}, 400, "duration"),
+        ({"interval": "10ms"}, 400, "interval"),
+        ({"threshold": "x"}, 400, "threshold"),
+        ({"notification": {"type": "email"}}, 400, "target"),
+        ({"notification": {**HOOK, "type": "pigeon"}}, 400, "pigeon"),
+        ({"colour": "red"}, 400, "colour"),
+    ],
+)
+def test_a_wrong_rule_is_refused(
+    ada: FlaskClient, fields: dict[str, object], status: int, said: str
+) -> None:
+    response = ada.post(API, json={**BODY, **fields})
+
+    assert response.status_code == status
+    assert said in response.get_json()["error"]
+
+
+def test_owner_and_admin_change_a_rule_others_only_see_it(
+    services: Services, ada: FlaskClient, sign_in: Callable[..., FlaskClient]
+) -> None:
+    path = f"{API}/{add(ada)['id']}"
+    member, viewer, admin = sign_in("bob"), sign_in("eve", "viewer"), sign_in("kim", "admin")
+    stranger = client_of(services, replace(LOCAL, kind="stranger", permissions=frozenset()))
+
+    for client, statuses in (
+        (stranger, (401, 401, 401)),
+        (viewer, (200, 403, 403)),
+        (member, (200, 403, 403)),
+        (admin, (200, 200, 200)),
+    ):
+        answers = (client.get(path), client.put(path, json=BODY), client.delete(path))
+        assert tuple(one.status_code for one in answers) == statuses
+    assert ada.get(path).status_code == 404
+    own = f"{API}/{add(ada)['id']}"
+    assert (ada.put(own, json=BODY).status_code, ada.delete(own).status_code) == (200, 200)
+
+
+def test_whom_a_rule_tells_is_shown_to_who_may_change_it_only(
+    ada: FlaskClient, sign_in: Callable[..., FlaskClient]
+) -> None:
+    path = f"{API}/{add(ada)['id']}"
+    bob = sign_in("bob")
+
+    assert ada.get(path).get_json()["data"]["notification"] == [HOOK]
+    for response in (bob.get(path), bob.get(API)):
+        assert "secret-7" not in response.get_data(as_text=True)
+    shown = bob.get(path).get_json()["data"]["notification"]
+    assert [one["type"] for one in shown] == ["webhook"]
+
+
+def test_changes_are_in_the_audit_log(services: Services, ada: FlaskClient) -> None:
+    rule_id = add(ada)["id"]
+    ada.put(f"{API}/{rule_id}", json=BODY)
+    ada.delete(f"{API}/{rule_id}")
+
+    assert services.people is not None
+    rows = services.people.audit.read(before=None, target=f"alert:{rule_id}", limit=9)
+
+    assert [row.entry.action for row in rows] == ["alert.delete", "alert.update", "alert.create"]
+    assert {row.entry.actor_name for row in rows} == {"ada"}
+    assert all("secret-7" not in str(row) for row in rows)
+
+
+def test_lists_are_paged(ada: FlaskClient) -> None:
+    ids = [add(ada, name=str(number))["id"] for number in range(3)]
+
+    first = ada.get(API, query_string={"limit": 2}).get_json()
+    rest = ada.get(API, query_string={"limit": 2, "after": first["next_after"]}).get_json()
+
+    assert [one["id"] for one in [*first["data"], *rest["data"]]] == ids
+    assert rest["next_after"] is None
+
+
+def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient) -> None:
+    path = f"{API}/{add(ada)['id']}"
+    fire(services, int(path.rpartition("/")[2]))
+
+    shown = ada.get(path).get_json()["data"]
+    history = ada.get(f"{path}/history").get_json()
+
+    assert (shown["state"], shown["firing"]) == ("firing", 1)
+    assert shown["alerts"] == [
+        {
+            "labels": {"alertname": "hot", "host": "a", "severity": "warning"},
+            "state": "firing",
+            "value": 6.0,
+            "active_at": 1000,
+            "fired_at": 2000,
+            "resolved_at": None,
+        }
+    ]
+    assert shown["last_evaluation"]["error"] == ""
+    (event,) = history["data"]
+    assert (event["previous"], event["state"], event["value"]) == ("inactive", "firing", 6.0)
+    assert history["next"] is None
+    assert ada.get(f"{path}/history?start=now").get_json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "change", ["deleted", "off", "another query", "another threshold", "nothing"]
+)
+def test_the_alerts_of_a_rule_end_when_it_asks_something_else(
+    services: Services, ada: FlaskClient, change: str
+) -> None:
+    rule_id = add(ada)["id"]
+    fire(services, rule_id)
+    path = f"{API}/{rule_id}"
+
+    if change == "deleted":
+        ada.delete(path)
+    else:
+        other: dict[str, dict[str, object]] = {
+            "off": {"enabled": False},
+            "another query": {"query": "cold"},
+            "another threshold": {"threshold": 7},
+            "nothing": {},
+        }
+        ada.put(path, json={**BODY, **other[change]})
+
+    assert services.storage.alerts is not None
+    events = services.storage.alerts.events.read_range(start_ms=0, end_ms=2**45, limit=9)
+    ended = [one.details["reason"] for one in events if one.state is AlertState.RESOLVED]
+    assert (
+        ended
+        == {
+            "deleted": ["the rule was deleted"],
+            "off": ["the rule was switched off"],
+            "another query": ["the rule's query was changed"],
+            "another threshold": [],
+            "nothing": [],
+        }[change]
+    )
+
+
+def test_what_is_not_there_is_404(ada: FlaskClient) -> None:
+    for path in (f"{API}/7", f"{API}/99999999999", f"{API}/7/history"):
+        assert ada.get(path).status_code == 404
+    assert ada.put(f"{API}/7", json=BODY).status_code == 404
+    assert ada.delete(f"{API}/0").status_code == 404

@@ -1,0 +1,187 @@
+"""What one answer to a rule's query means for each of its label sets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tidegauge.alerts import evaluation
+from tidegauge.alerts.evaluation import Outcome, end_alert, evaluate, read_outcome
+from tidegauge.errors import QueryFailed
+from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
+from tidegauge.model.labels import Labels
+from tidegauge.promql.value import Annotations, Matrix, Result, Scalar, Text, Vector
+from tidegauge.storage.alert_changes import Change
+
+from tests.support.alerts import make_rule
+
+A, B = (("host", "a"),), (("host", "b"),)
+HOUR_MS = 3_600_000
+
+
+def judge(
+    rule: AlertRule,
+    standing: dict[Labels, AlertInstance],
+    outcome: Outcome,
+    **times: int,
+) -> list[Change]:
+    given = {"elapsed_ms": 10_000, "now_ms": HOUR_MS, **times}
+    return evaluate(rule, standing, outcome, expand=lambda rule, *_: rule.annotations, **given)
+
+
+def firing(*sets: Labels, **fields: Any) -> dict[Labels, AlertInstance]:
+    given = {"state": AlertState.FIRING, "fired_ms": 1, "notified_ms": HOUR_MS - 1, "event_id": 9}
+    return {labels: AlertInstance(labels, **{**given, **fields}) for labels in sets}
+
+
+def news(changes: list[Change]) -> dict[Labels, str]:
+    """Return what people are told, by label set."""
+    return {
+        one.instance.labels: str(one.payload["status"])
+        for one in changes
+        if one.payload is not None
+    }
+
+
+def result(value: object) -> Result:
+    return Result(value, np.array([0]), Annotations(), 0)  # type: ignore[arg-type]
+
+
+def test_each_bad_series_is_an_alert_of_its_own() -> None:
+    rule = make_rule(id=3, hold_ms=0, labels=(("host", "over"), ("team", "db")))
+
+    changes = judge(rule, {}, Outcome([(A, 6.0), (B, 5.0)]))
+
+    (change,) = changes
+    assert change.payload == {
+        "status": "firing",
+        "rule": {
+            "id": 3,
+            "name": "hot",
+            "severity": "warning",
+            "query": "heat",
+            "condition": "gt",
+            "threshold": 5.0,
+        },
+        "labels": {"alertname": "hot", "host": "over", "severity": "warning", "team": "db"},
+        "annotations": {},
+        "value": 6.0,
+        "starts_at": HOUR_MS,
+        "ends_at": None,
+    }
+    assert change.event is not None
+    assert (change.event.previous, change.event.state) == (AlertState.INACTIVE, AlertState.FIRING)
+
+
+def test_people_hear_of_firing_and_resolved_but_not_of_pending() -> None:
+    rule = make_rule(hold_ms=10_000)
+    pending = judge(rule, {}, Outcome([(A, 6.0)]))
+    fires = judge(rule, {A: pending[0].instance}, Outcome([(A, 7.0)]))
+    resolved = judge(rule, {A: fires[0].instance}, Outcome([(A, 4.0)]))
+
+    assert [news(one) for one in (pending, fires, resolved)] == [{}, {A: "firing"}, {A: "resolved"}]
+    assert resolved[0].payload is not None
+    assert resolved[0].payload["ends_at"] == HOUR_MS
+
+
+def test_what_still_fires_is_told_again_after_the_repeat_interval() -> None:
+    rule = make_rule(repeat_ms=60_000)
+    before = firing(A, notified_ms=HOUR_MS - 60_000)
+
+    (change,) = judge(rule, before, Outcome([(A, 6.0)]))
+
+    assert change.event is None
+    assert news([change]) == {A: "repeat"}
+    assert change.instance.notified_ms == HOUR_MS
+    assert news(judge(rule, {A: change.instance}, Outcome([(A, 6.0)]))) == {}
+    assert news(judge(replace(rule, repeat_ms=0), before, Outcome([(A, 6.0)]))) == {}
+
+
+@pytest.mark.parametrize("what", ["no data", "an error"])
+def test_a_lost_source_rings_once_at_most_and_ends_nothing_unless_asked(what: str) -> None:
+    outcome = Outcome(error="the query failed") if what == "an error" else Outcome()
+    rule = make_rule(hold_ms=0)
+    told = {
+        policy: news(judge(replace(rule, no_data=policy, on_error=policy), firing(A, B), outcome))
+        for policy in Policy
+    }
+
+    assert told == {
+        Policy.KEEP: {},
+        Policy.FIRE: {(): "firing"},
+        Policy.RESOLVE: {A: "resolved", B: "resolved"},
+    }
+
+
+def test_the_alert_about_the_source_ends_when_anything_is_known() -> None:
+    rule = make_rule(hold_ms=0, no_data=Policy.FIRE)
+
+    assert news(judge(rule, firing(()), Outcome())) == {}
+    assert news(judge(rule, firing(()), Outcome([(A, 1.0)]))) == {(): "resolved"}
+
+
+def test_one_series_that_is_missing_follows_the_rule_for_no_data() -> None:
+    rule, seen = make_rule(no_data=Policy.KEEP), Outcome([(B, 1.0)])
+
+    kept = judge(rule, firing(A), seen)
+    ended = judge(replace(rule, no_data=Policy.RESOLVE), firing(A), seen)
+
+    assert news(kept) == {}
+    assert kept[0].instance.missing_ms == 0
+    assert news(ended) == {A: "resolved"}
+
+
+def test_an_alert_of_no_rule_any_more_ends_with_a_reason() -> None:
+    rule = make_rule()
+    (alert,) = firing(A).values()
+
+    ended = end_alert(rule, alert, reason="the rule was deleted", now_ms=HOUR_MS)
+    pending = end_alert(rule, replace(alert, state=AlertState.PENDING), reason="x", now_ms=1)
+    resolved = end_alert(rule, replace(alert, state=AlertState.RESOLVED), reason="x", now_ms=1)
+
+    assert news([ended]) == {A: "resolved"}
+    assert ended.event is not None
+    assert ended.event.details == {"reason": "the rule was deleted"}
+    assert (pending.payload, resolved.payload, resolved.event) == (None, None, None)
+    assert pending.event is not None
+    assert pending.event.state is AlertState.INACTIVE
+
+
+def test_a_resolved_alert_is_forgotten_after_a_while() -> None:
+    rule = make_rule()
+    old = firing(A, state=AlertState.RESOLVED, resolved_ms=HOUR_MS - 900_000)
+    new = firing(A, state=AlertState.RESOLVED, resolved_ms=HOUR_MS - 899_999)
+
+    assert [one.forgotten for one in judge(rule, old, Outcome([(A, 1.0)]))] == [True]
+    assert judge(rule, new, Outcome([(A, 1.0)])) == []
+
+
+def test_too_many_alerts_of_one_rule_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MAX_ALERTS", 1)
+
+    with pytest.raises(QueryFailed, match="more than 1 series"):
+        judge(make_rule(), {}, Outcome([(A, 6.0), (B, 6.0)]))
+
+
+def test_series_are_read_without_their_names_and_where_there_is_a_sample() -> None:
+    labels = [(("__name__", "up"), ("host", "a")), (("__name__", "up"), ("host", "b"))]
+    vector = Vector(
+        labels, np.array([[math.nan], [1.0]]), np.array([[True], [False]]), np.zeros(2, bool)
+    )
+
+    outcome = read_outcome(result(vector))
+
+    assert [(one, str(value)) for one, value in outcome.series] == [(A, "nan")]
+    assert read_outcome(result(Scalar(np.array([2.0])))).series == [((), 2.0)]
+
+
+def test_what_cannot_be_told_apart_or_compared_is_an_error() -> None:
+    labels = [(("__name__", "one"), ("host", "a")), (("__name__", "two"), ("host", "a"))]
+    twice = Vector(labels, np.ones((2, 1)), np.ones((2, 1), bool), np.zeros(2, bool))
+
+    for value in (twice, Text("x"), Matrix(None)):  # type: ignore[arg-type]
+        with pytest.raises(QueryFailed):
+            read_outcome(result(value))

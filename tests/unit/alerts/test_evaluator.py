@@ -1,0 +1,336 @@
+"""The evaluator over real tables, with samples and clocks that a test moves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+import pytest
+from tidegauge.cache.inprocess import InProcessCache
+from tidegauge.config import Config, DatabaseConfig
+from tidegauge.errors import Unavailable
+from tidegauge.model.alerts import AlertRule, AlertState, Policy
+from tidegauge.model.labels import make_labels
+from tidegauge.observability.logs import make_logger
+from tidegauge.observability.meters import Meters
+from tidegauge.services.evaluator import make_evaluator
+from tidegauge.services.parts import AlertTables, StorageParts, Tools, open_storage_parts
+from tidegauge.storage.alert_lease import Hold, LeaseLost
+from tidegauge.storage.memory import MemoryStorage
+from tidegauge.storage.pool import Pool
+
+from tests.contracts.storage_kit import Clock as StorageClock
+from tests.contracts.storage_kit import Kit
+from tests.support.alerts import ENTRY, make_rule
+
+START_MS = 1_700_000_000_000
+STEP_MS = 10_000
+
+
+@dataclass
+class Bench:
+    """Evaluators over one database, one set of samples and two clocks."""
+
+    tables: AlertTables
+    pool: Pool
+    now_ms: int = START_MS
+    mono_s: float = 5000.0
+    log: io.BytesIO = field(default_factory=io.BytesIO)
+    meters: Meters = field(default_factory=Meters)
+    cache: Any = None
+    token: int = 0
+
+    def __post_init__(self) -> None:
+        memory = MemoryStorage(clock_ms=lambda: self.now_ms, monotonic=lambda: self.mono_s)
+        self.kit = Kit(memory, memory, StorageClock())
+        self.restart()
+
+    def restart(self) -> None:
+        """Put a new evaluator in the old one's place."""
+        # A lease of no time at all: whoever asks next gets it.
+        held = self.tables.open_lease("test", 0).take()
+        assert held is not None
+        self.token = held.token
+        self.evaluator = self.make_evaluator()
+
+    def make_evaluator(self) -> Any:
+        tools = Tools(
+            log=make_logger(self.log, level="info", service="e", clock_ms=lambda: self.now_ms),
+            clock_ms=lambda: self.now_ms,
+            monotonic=lambda: self.mono_s,
+        )
+        self.cache = InProcessCache(
+            max_bytes=10**6, monotonic=lambda: self.mono_s, new_id=lambda: "id"
+        )
+        storage = StorageParts(engine=self.kit.engine, catalogue=self.kit.catalogue)
+        return make_evaluator(Config(), tools, self.meters, storage, self.tables, self.cache)
+
+    def add(self, **fields: Any) -> AlertRule:
+        return self.tables.rules.add(make_rule(**fields), ENTRY).rule
+
+    def send(self, value: float, **labels: str) -> None:
+        series = make_labels({"__name__": "heat", **labels})
+        self.kit.append([(series, self.now_ms, value)])
+
+    def evaluate(self) -> int:
+        return self.evaluator.evaluate_due(Hold(self.token, self.now_ms))
+
+    def step(self, passed_ms: int = STEP_MS, *, set_ms: int = 0, **values: float) -> int:
+        """Let time go by, send a value of each host, evaluate; return how many rules were."""
+        self.now_ms += passed_ms + set_ms
+        self.mono_s += passed_ms / 1000
+        for host, value in values.items():
+            self.send(value, host=host)
+        return self.evaluate()
+
+    def history(self, rule: AlertRule) -> list[str]:
+        events = self.tables.events.read_page(
+            rule.id, before=None, start_ms=None, end_ms=None, limit=99
+        )
+        return [one.state.value for one in reversed(events)]
+
+    def told(self) -> list[str]:
+        with self.pool.transaction() as lent:
+            lent.execute("SELECT payload ->> 'status' FROM notifications ORDER BY id")
+            return [row[0] for row in lent.fetchall()]
+
+
+@pytest.fixture
+def bench(migrated_database_url: str) -> Iterator[Bench]:
+    config = Config(database=DatabaseConfig(url=migrated_database_url))
+    log = make_logger(io.BytesIO(), level="info", service="e", clock_ms=lambda: 0)
+    storage = open_storage_parts(config, Tools(log=log), application_name="test")
+    pool = Pool.from_config(config.database, url=migrated_database_url)
+    assert storage.alerts is not None
+    made = Bench(storage.alerts, pool)
+    yield made
+    pool.close()
+    storage.close()
+
+
+def test_an_alert_fires_after_its_hold_duration_and_resolves(bench: Bench) -> None:
+    rule = bench.add(hold_ms=20_000)
+    bench.evaluate()
+
+    for value in (6, 6):
+        bench.step(a=value)
+    assert bench.history(rule) == ["pending"]
+    assert bench.told() == []
+
+    bench.step(a=6)
+    bench.step(a=6)
+    bench.step(a=5)
+
+    assert bench.history(rule) == ["pending", "firing", "resolved"]
+    assert bench.told() == ["firing", "resolved"]
+
+
+def test_a_rule_is_evaluated_once_in_each_interval(bench: Bench) -> None:
+    bench.add(interval_ms=30_000)
+    bench.evaluate()
+
+    counts = [bench.step(5000, a=1) for _ in range(24)]
+
+    assert sum(counts) == 4
+
+
+def test_rules_begin_their_intervals_at_different_times(bench: Bench) -> None:
+    for number in range(40):
+        bench.add(name=str(number))
+    bench.evaluate()
+
+    counts = [bench.step(1000, a=1) for _ in range(10)]
+
+    assert sum(counts) == 40
+    assert max(counts) < 15
+
+
+def test_a_new_changed_or_deleted_rule_is_seen_at_the_next_round(bench: Bench) -> None:
+    bench.evaluate()
+    rule = bench.add(hold_ms=0)
+    bench.step(a=6)
+    bench.step(a=6)
+    assert bench.history(rule) == ["firing"]
+
+    changed = bench.tables.rules.replace(replace(rule, threshold=7.0), ENTRY, end=None).rule
+    bench.step(a=6)
+    bench.step(a=6)
+    assert bench.history(rule) == ["firing", "resolved"]
+
+    bench.tables.rules.replace(replace(changed, enabled=False), ENTRY, end=None)
+    assert bench.step(a=6) == 0
+
+
+def test_a_restart_loses_no_pending_time_and_tells_nobody_anything(bench: Bench) -> None:
+    rule = bench.add(hold_ms=60_000)
+    quick = bench.add(name="quick", hold_ms=0, query="heat * 1")
+    for _ in range(4):
+        bench.step(a=6)
+    before = bench.told()
+
+    for _ in range(2):
+        bench.restart()
+        bench.step(a=6)
+        assert bench.told() == before == ["firing"]
+    bench.step(a=6)
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert bench.history(rule) == ["pending", "firing"]
+    assert bench.history(quick) == ["firing"]
+
+
+def test_setting_the_clock_neither_fires_nor_stops_anything(bench: Bench) -> None:
+    rule = bench.add(hold_ms=50_000)
+    bench.evaluate()
+    bench.step(a=6)
+
+    bench.step(set_ms=3_600_000, a=6)
+    assert bench.history(rule) == ["pending"]
+    bench.step(set_ms=-3_600_000, a=6)
+    bench.step(a=6)
+    bench.step(a=6)
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert bench.history(rule) == ["pending", "firing"]
+
+
+def test_intervals_that_nobody_evaluated_are_noted(bench: Bench) -> None:
+    rule = bench.add()
+    bench.evaluate()
+    bench.step(a=1)
+    bench.step(5 * STEP_MS, a=1)
+
+    last = bench.tables.rules.read(rule.id).last
+
+    assert last is not None
+    assert last.missed == 4
+    assert bench.meters.figures().total("alert_missed_intervals_total") == 4
+
+
+def test_a_failing_query_follows_the_rule_for_errors_and_shows(bench: Bench) -> None:
+    failing = 'label_replace(heat, "host", "x", "", "") > 0'
+    kept = bench.add(hold_ms=0, query=failing)
+    told = bench.add(name="told", hold_ms=0, query=failing, on_error=Policy.FIRE)
+    bench.evaluate()
+
+    bench.step(a=6, b=6)
+    bench.step(a=6, b=6)
+
+    assert (bench.history(kept), bench.history(told)) == ([], ["firing"])
+    last = bench.tables.rules.read(kept.id).last
+    assert last is not None
+    assert "same label" in last.error
+    assert bench.meters.figures().by_label("alert_evaluations_total", "outcome")["error"] >= 2
+
+
+def test_one_rule_that_fails_or_cannot_be_stored_holds_up_no_other(bench: Bench) -> None:
+    # Its annotation cannot be stored; it got into the table past every check.
+    bad = bench.add(name="bad", hold_ms=0)
+    good = bench.add(name="good", hold_ms=0)
+    evaluator = bench.evaluator
+    expand = evaluator._expand
+    evaluator._expand = lambda rule, *rest: (
+        {"x": "\0"} if rule.id == bad.id else expand(rule, *rest)
+    )
+    bench.evaluate()
+
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert (bench.history(bad), bench.history(good)) == ([], ["firing"])
+    last = bench.tables.rules.read(bad.id).last
+    assert last is not None
+    assert "refuses" in last.error
+
+
+def test_who_has_lost_the_lease_changes_nothing_and_the_next_one_goes_on(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0)
+    bench.evaluate()
+    old, old_token = bench.evaluator, bench.token
+    bench.restart()
+
+    bench.now_ms += STEP_MS
+    bench.send(6, host="a")
+    with pytest.raises(LeaseLost):
+        old.evaluate_due(Hold(old_token, bench.now_ms))
+    assert bench.history(rule) == []
+
+    bench.step(a=6)
+    bench.step(a=6)
+    assert bench.told() == ["firing"]
+
+
+def test_what_may_have_been_stored_is_read_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = bench.add(hold_ms=0)
+    bench.evaluate()
+    changes = bench.tables.changes
+    write = type(changes).write
+
+    def write_and_lose_the_answer(self: object, *arguments: Any) -> Any:
+        write(changes, *arguments)
+        raise Unavailable("the connection was lost")
+
+    monkeypatch.setattr(type(changes), "write", write_and_lose_the_answer)
+    with pytest.raises(Unavailable):
+        bench.step(a=6)
+    monkeypatch.undo()
+    bench.evaluator.forget()
+
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert bench.history(rule) == ["firing"]
+    assert bench.told() == ["firing"]
+
+
+def test_a_copy_of_where_alerts_stand_is_kept_and_dropped(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0)
+    bench.evaluate()
+    bench.step(a=6)
+    bench.step(a=7)
+
+    state = orjson.loads(bench.cache.get(f"alert:state:{rule.id}"))
+
+    assert (state["state"], state["active"]) == ("firing", 1)
+    assert state["alerts"][0]["labels"] == {"alertname": "hot", "host": "a", "severity": "warning"}
+    assert bench.meters.figures().total("alerts_firing") == 1
+
+    bench.tables.rules.delete(rule.id, ENTRY, end=_forget)
+    bench.step()
+    assert bench.cache.get(f"alert:state:{rule.id}") is None
+    assert bench.meters.figures().total("alerts_firing") == 0
+
+
+def test_a_lost_copy_changes_nothing(bench: Bench) -> None:
+    rule = bench.add(hold_ms=20_000)
+    bench.evaluate()
+    for _ in range(5):
+        bench.cache.delete(f"alert:state:{rule.id}")
+        bench.step(a=6)
+
+    assert bench.told() == ["firing"]
+
+
+def test_changes_of_state_are_logged(bench: Bench) -> None:
+    bench.add(hold_ms=0)
+    bench.evaluate()
+    bench.step(a=6)
+    bench.step(a=6)
+
+    lines = [orjson.loads(line) for line in bench.log.getvalue().splitlines()]
+
+    (changed,) = [line for line in lines if line["message"] == "alert changed"]
+    assert (changed["rule"], changed["state"], changed["labels"]["host"]) == ("hot", "firing", "a")
+
+
+def _forget(alert: Any) -> Any:
+    from tests.support.alerts import end
+
+    return end(replace(alert, state=AlertState.INACTIVE))
