@@ -6,6 +6,7 @@
   `marks`: what alerts went through, on the time axis.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
 - `live_state`: a copy of where alerts stand, in the cache.
+- `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.
 
 `services` wires it, `api` and `compat` show it. Nothing here knows Flask or SQL.

@@ -7,6 +7,7 @@
   `parser_matching`, `parser_durations`, `parser_literals`; `parse_error` is what both raise.
 - `narrowing`: further matchers for every selector of a tree.
 - `quoting`, `durations`: strings, numbers and durations as Go and Prometheus spell them.
+- `expansion`: the replacements of regular expressions, as Go has them.
 - `signatures`: what functions and aggregators exist, and the types of their arguments.
 - `reader`: the small protocol through which the engine asks for samples.
 - `value`: what an evaluation gives back.

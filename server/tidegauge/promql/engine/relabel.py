@@ -5,9 +5,7 @@ Source: promql.md §6 (REGEX); Go's `regexp.Expand` for the replacement.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -18,10 +16,9 @@ from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid, text_argument
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.vectors import merge_equal
+from tidegauge.promql.expansion import expand_match
 from tidegauge.promql.quoting import is_valid_text, replace_invalid
 from tidegauge.promql.value import Vector
-
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 def is_label_name(name: str) -> bool:
@@ -49,7 +46,7 @@ def label_replace(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vecto
         value = find_label(labels, source)
         if value not in replaced:
             match = regex.fullmatch(replace_invalid(value))
-            replaced[value] = None if match is None else _expand(replacement, match)
+            replaced[value] = None if match is None else expand_match(replacement, match)
         return replaced[value]
 
     return _relabel(evaluation.vector(call.args[0], grid), target, replace)
@@ -89,21 +86,3 @@ def _relabel(vector: Vector, target: str, make: Callable[[Labels], str | None]) 
         labels.append(make_labels(pairs))
     drops = vector.drop_name & ~written if target == METRIC_NAME else vector.drop_name
     return merge_equal(Vector(labels, vector.values, vector.present, drops))
-
-
-def _expand(template: str, match: Any) -> str:
-    """Return Go's expansion: `$name`, `${name}`, `$$`; what the match does not have is empty."""
-
-    def expand(reference: re.Match[str]) -> str:
-        dollar, braced, plain = reference.groups()
-        if dollar:
-            return "$"
-        name = braced or plain
-        if name.isdigit():
-            group: int | str = int(name)
-            known = int(name) <= match.re.groups
-        else:
-            group, known = name, name in match.re.groupindex
-        return (match.group(group) or "") if known else ""
-
-    return _REFERENCE.sub(expand, template)
