@@ -216,6 +216,7 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
     assert shown["alerts"] == [
         {
             "labels": {"alertname": "hot", "host": "a", "severity": "warning"},
+            "annotations": {},
             "state": "firing",
             "value": 6.0,
             "active_at": 1000,
@@ -276,7 +277,7 @@ def test_what_is_not_there_is_404(ada: FlaskClient) -> None:
 def test_grafana_sees_the_rules_as_prometheus_shows_them(
     services: Services, ada: FlaskClient
 ) -> None:
-    rule_id = add(ada, labels={"team": "db"}, annotations={"summary": "x"})["id"]
+    rule_id = add(ada, labels={"team": "db"}, annotations={"summary": "{{ $labels.host }}"})["id"]
     add(ada, name="slow", interval="1m")
     add(ada, name="off", enabled=False)
     fire(services, rule_id)
@@ -286,7 +287,7 @@ def test_grafana_sees_the_rules_as_prometheus_shows_them(
     assert [one["name"] for one in groups] == ["every 10s", "every 1m"]
     alert = {
         "labels": {"alertname": "hot", "host": "a", "severity": "warning", "team": "db"},
-        "annotations": {"summary": "x"},
+        "annotations": {"summary": "a"},
         "state": "firing",
         "activeAt": "1970-01-01T00:00:01.000Z",
         "value": "6e+00",
@@ -302,7 +303,7 @@ def test_grafana_sees_the_rules_as_prometheus_shows_them(
                 "duration": 300.0,
                 "keepFiringFor": 0.0,
                 "labels": {"severity": "warning", "team": "db"},
-                "annotations": {"summary": "x"},
+                "annotations": {"summary": "{{ $labels.host }}"},
                 "alerts": [alert],
                 "health": "ok",
                 "evaluationTime": 0.0025,

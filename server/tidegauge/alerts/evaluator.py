@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.alerts.evaluation import Expand, Outcome, evaluate, read_outcome
+from tidegauge.alerts.evaluation import Outcome, evaluate, read_outcome, read_samples
 from tidegauge.alerts.live_state import LiveState
-from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
+from tidegauge.alerts.payloads import alert_annotations
+from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
 from tidegauge.model.labels import Labels
 from tidegauge.observability.alert_instruments import AlertInstruments
@@ -23,6 +24,7 @@ from tidegauge.storage.alert_rules import AlertRules
 # A round ends after this, or so many rules, for the lease to be renewed and results to be stored.
 ROUND_S = 1.0
 ROUND_RULES = 200
+TEMPLATE_QUERIES_MS = 5000
 
 MAX_ERROR_CHARS = 500
 
@@ -71,7 +73,6 @@ class Evaluator:
         changes: stores what follows.
         query: answers their queries.
         live: gets a copy of where alerts stand.
-        expand: fills in annotations.
         meters: the instruments.
         query_timeout_ms: how long one query may take.
         monotonic: seconds.
@@ -85,14 +86,13 @@ class Evaluator:
         changes: AlertChanges,
         query: QueryService,
         live: LiveState,
-        expand: Expand,
         meters: AlertInstruments,
         query_timeout_ms: int,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._rules, self._changes, self._query, self._live = rules, changes, query, live
-        self._expand, self._meters, self._log = expand, meters, log
+        self._meters, self._log = meters, log
         self._monotonic = monotonic
         self._options = QueryOptions(timeout_ms=query_timeout_ms, cached=False)
         self._memory: _Memory | None = None
@@ -181,13 +181,25 @@ class Evaluator:
         )
 
     def _judge(self, one: _Watched, outcome: Outcome, now_ms: int, now_s: float) -> list[Change]:
+        def expand(rule: AlertRule, alert: AlertInstance) -> Mapping[str, str]:
+            return alert_annotations(rule, alert, now_ms=now_ms, query=ask)
+
+        def ask(text: str) -> list[tuple[Mapping[str, str], float]]:
+            # The lease is renewed between evaluations: templates must not keep it waiting.
+            left_ms = TEMPLATE_QUERIES_MS - int((self._monotonic() - now_s) * 1000)
+            if left_ms <= 0:
+                raise DeadlineExceeded("the time for queries of templates is over")
+            options = QueryOptions(timeout_ms=left_ms, cached=False)
+            found = read_samples(self._query.instant(text, time_ms=now_ms, options=options).result)
+            return [(dict(labels), value) for labels, value in found]
+
         return evaluate(
             one.rule,
             one.standing,
             outcome,
             elapsed_ms=one.elapsed_ms(now_ms, now_s),
             now_ms=now_ms,
-            expand=self._expand,
+            expand=expand,
         )
 
     def _store(self, token: int, done: list[tuple[_Watched, Evaluated]]) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from tidegauge.alerts.live_state import worst_state
-from tidegauge.alerts.payloads import alert_labels
+from tidegauge.alerts.payloads import alert_annotations, alert_labels
 from tidegauge.alerts.service import RuleView
 from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertRule, AlertState, Condition
 from tidegauge.model.floats import format_go_f
@@ -100,8 +100,8 @@ def shape_alerts(view: RuleView) -> Iterator[dict[str, object]]:
     for alert in view.standing:
         if alert.state in ACTIVE_STATES:
             yield {
-                "labels": dict(alert_labels(rule, alert.labels)),
-                "annotations": dict(rule.annotations),
+                "labels": dict(alert_labels(rule, alert)),
+                "annotations": alert_annotations(rule, alert, now_ms=alert.active_ms),
                 "state": alert.state.value,
                 "activeAt": _write_time(alert.active_ms),
                 "value": _write_value(alert),
