@@ -264,6 +264,30 @@ def test_an_alert_that_cannot_be_stored_holds_up_no_other(
     assert "refuses" in last.error
 
 
+def test_a_fault_of_ours_in_one_rule_ends_no_other_and_is_logged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = bench.add(name="bad", hold_ms=0, query="heat + 0")
+    good = bench.add(name="good", hold_ms=0)
+    engine = bench.kit.engine
+    select = type(engine).select
+    calls = iter(range(10))
+
+    def break_first(self: Any, *arguments: Any) -> Any:
+        if next(calls) == 0:
+            raise ZeroDivisionError
+        return select(self, *arguments)
+
+    monkeypatch.setattr(type(engine), "select", break_first)
+    bench.evaluate()
+
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert sorted([bench.history(bad), bench.history(good)]) == [["firing"], ["firing"]]
+    assert b"a rule cannot be evaluated" in bench.log.getvalue()
+
+
 def test_annotations_are_filled_in_with_labels_value_and_queries(bench: Bench) -> None:
     text = '{{ $labels.host }} has {{ $value }} of {{ query "sum(heat)" | first | value }}'
     bench.add(hold_ms=0, annotations={"summary": text, "bad": '{{ query "sum(" | first }}'})
