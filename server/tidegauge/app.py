@@ -6,6 +6,7 @@ from flask import Flask
 
 from tidegauge.api import (
     admin,
+    alert_notifications,
     alerts,
     audit,
     auth,
@@ -44,6 +45,7 @@ BLUEPRINTS = (
     query.blueprint,
     annotations_blueprint,
     alerts.blueprint,
+    alert_notifications.blueprint,
     dead_letters.blueprint,
     admin.blueprint,
     auth.blueprint,

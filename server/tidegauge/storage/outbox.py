@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from psycopg2.extensions import cursor
 
+from tidegauge.storage.moments import to_ms
 from tidegauge.storage.pool import Pool
 
 MAX_ANSWER_CHARS = 1000
@@ -109,7 +110,7 @@ class ClaimedNotification:
 
 @dataclass(frozen=True, slots=True)
 class LoggedNotification:
-    """A row of the delivery log; see the table's comments."""
+    """A row of the delivery log; see the table's comments. Times are Unix ms."""
 
     id: int
     event_id: int
@@ -120,9 +121,9 @@ class LoggedNotification:
     attempts: int
     idempotency_key: str
     last_answer: str
-    created_at: datetime
-    next_attempt_at: datetime
-    finished_at: datetime | None
+    created_ms: int
+    next_attempt_ms: int
+    finished_ms: int | None
 
 
 def enqueue(lent: cursor, notifications: Sequence[NewNotification]) -> None:
@@ -209,7 +210,7 @@ class Outbox:
         """
         with self._pool.transaction() as lent:
             lent.execute(_READ_LOG, {"rule_id": rule_id, "before": before, "limit": limit})
-            return [LoggedNotification(*row) for row in lent.fetchall()]
+            return [_read_logged(row) for row in lent.fetchall()]
 
     def _settle(self, claimed: ClaimedNotification, state: str, answer: str) -> bool:
         return self._change(_SETTLE, claimed, answer, {"state": state})
@@ -225,6 +226,24 @@ class Outbox:
         with self._pool.transaction() as lent:
             lent.execute(statement, {**values, **given, "answer": _storable(answer)})
             return lent.rowcount == 1
+
+
+def _read_logged(row: Sequence[Any]) -> LoggedNotification:
+    *_, answer, created_at, next_attempt_at, finished_at = row
+    return LoggedNotification(
+        id=row[0],
+        event_id=row[1],
+        rule_id=row[2],
+        channel=row[3],
+        payload=row[4],
+        state=row[5],
+        attempts=row[6],
+        idempotency_key=row[7],
+        last_answer=answer,
+        created_ms=to_ms(created_at),
+        next_attempt_ms=to_ms(next_attempt_at),
+        finished_ms=to_ms(finished_at),
+    )
 
 
 def _by_id(claimed: ClaimedNotification) -> int:

@@ -8,6 +8,7 @@ from tidegauge.alerts.service import AlertService
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
 from tidegauge.services.people import People
+from tidegauge.storage.outbox import Outbox
 
 _EXTENSION = "tidegauge"
 
@@ -45,6 +46,18 @@ def alerts() -> AlertService:
     if held is None:
         raise Unavailable("this server has no database for alert rules")
     return held
+
+
+def outbox() -> Outbox:
+    """Return the notifications of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().storage.alerts
+    if held is None:
+        raise Unavailable("this server has no database for notifications")
+    return held.outbox
 
 
 def request_id() -> str:

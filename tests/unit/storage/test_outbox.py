@@ -164,7 +164,7 @@ def test_the_log_tells_what_came_of_each(outbox: Outbox, put: Callable[..., None
     newest, *page = outbox.read_log(7, before=None, limit=3)
     (oldest,) = outbox.read_log(7, before=page[0].id, limit=3)
 
-    assert (newest.state, newest.finished_at) == ("pending", None)
+    assert (newest.state, newest.finished_ms) == ("pending", None)
     assert (page[0].state, page[0].last_answer[:13]) == ("failed", "bad\ufffd answer ?")
     assert len(page[0].last_answer) == 1000
     assert (oldest.state, oldest.last_answer, oldest.attempts) == ("sent", "250 OK", 1)
