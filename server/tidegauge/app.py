@@ -15,6 +15,7 @@ from tidegauge.api import (
     metrics,
     query,
     reference,
+    silences,
     tokens,
     users,
 )
@@ -45,6 +46,7 @@ BLUEPRINTS = (
     query.blueprint,
     annotations_blueprint,
     alerts.blueprint,
+    silences.blueprint,
     alert_notifications.blueprint,
     dead_letters.blueprint,
     admin.blueprint,

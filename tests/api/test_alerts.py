@@ -229,6 +229,8 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
     assert (event["previous"], event["state"], event["value"]) == ("inactive", "firing", 6.0)
     assert history["next"] is None
     assert ada.get(f"{path}/history?start=now").get_json()["data"] == []
+    far = {"start": str(-(2**60)), "end": str(2**60)}
+    assert len(ada.get(f"{path}/history", query_string=far).get_json()["data"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 - `rules`: what a rule may be; `service`: makes, changes, deletes and shows them;
   `marks`: what alerts went through, on the time axis.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
+- `silencing`: makes, lists and ends silences.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.

@@ -12,6 +12,7 @@ from tidegauge.alerts.state import RESOLVED_KEPT_MS, Seen, Timing, advance, hold
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
+from tidegauge.model.silences import Silence
 from tidegauge.promql.value import Result, Scalar, Vector
 from tidegauge.storage.alert_changes import Change
 from tidegauge.storage.alert_events import AlertEvent
@@ -73,6 +74,7 @@ def evaluate(
     elapsed_ms: int,
     now_ms: int,
     expand: Expand,
+    silences: Sequence[Silence] = (),
 ) -> list[Change]:
     """Return what is to be stored after one evaluation.
 
@@ -83,6 +85,7 @@ def evaluate(
         elapsed_ms: the time since its evaluation before.
         now_ms: when it is, Unix ms.
         expand: fills in its annotations.
+        silences: of which alerts nobody is told that they fire.
     Raises:
         QueryFailed: more label sets than MAX_ALERTS are bad.
     """
@@ -96,7 +99,7 @@ def evaluate(
         bad += seen is Seen.TRUE
         if bad > MAX_ALERTS:
             raise QueryFailed(f"more than {MAX_ALERTS} series are bad; aggregate them in the query")
-        change = _make_change(rule, before, after, now_ms, expand)
+        change = _make_change(rule, before, after, now_ms, expand, silences)
         if change is not None:
             changes.append(change)
     return changes
@@ -116,7 +119,7 @@ def end_alert(rule: AlertRule, instance: AlertInstance, *, reason: str, now_ms: 
         ended,
         event=_make_event(rule, instance, ended, now_ms, {"reason": reason}),
         payload=make_payload(rule, ended, "resolved", alert_annotations(rule, ended, now_ms=now_ms))
-        if firing
+        if firing and instance.notified_ms is not None
         else None,
         forgotten=True,
     )
@@ -151,22 +154,42 @@ def _judge_missing(labels: Labels, policy: Policy) -> Judgement:
 
 
 def _make_change(
-    rule: AlertRule, before: AlertInstance, after: AlertInstance, now_ms: int, expand: Expand
+    rule: AlertRule,
+    before: AlertInstance,
+    after: AlertInstance,
+    now_ms: int,
+    expand: Expand,
+    silences: Sequence[Silence],
 ) -> Change | None:
+    status, muted_by = _choose_status(rule, before, after, now_ms), None
+    # Who was told that it fires is told that it is over, in a silence, too.
+    if status in ("firing", "repeat"):
+        labels = alert_labels(rule, after)
+        muted_by = next((one.id for one in silences if one.covers(labels, now_ms)), None)
+    told, payload = after, None
+    if status and muted_by is None:
+        told = replace(after, notified_ms=now_ms)
+        payload = make_payload(rule, told, status, expand(rule, told))
     if before.state is not after.state:
-        event = _make_event(rule, before, after, now_ms, {})
-        if after.state not in (AlertState.FIRING, AlertState.RESOLVED):
-            return Change(after, event=event)
-        told = replace(after, notified_ms=now_ms)
-        payload = make_payload(rule, told, after.state.value, expand(rule, told))
+        details = {} if muted_by is None else {"silence_id": muted_by}
+        event = _make_event(rule, before, after, now_ms, details)
         return Change(told, event=event, payload=payload)
-    if after.state is AlertState.FIRING and _is_due_again(rule, after, now_ms):
-        told = replace(after, notified_ms=now_ms)
-        return Change(told, payload=make_payload(rule, told, "repeat", expand(rule, told)))
     if after.state is AlertState.RESOLVED:
         old = now_ms - (after.resolved_ms or 0) >= RESOLVED_KEPT_MS
         return Change(after, forgotten=True) if old else None
-    return None if after == before else Change(after)
+    return None if told == before else Change(told, payload=payload)
+
+
+def _choose_status(
+    rule: AlertRule, before: AlertInstance, after: AlertInstance, now_ms: int
+) -> str:
+    """Return what people are to hear of, were it not for silences; "" for nothing."""
+    if after.state is AlertState.FIRING:
+        if after.notified_ms is None:
+            return "firing"
+        return "repeat" if _is_due_again(rule, after, now_ms) else ""
+    ends = before.state is AlertState.FIRING and after.state is AlertState.RESOLVED
+    return "resolved" if ends and before.notified_ms is not None else ""
 
 
 def _is_due_again(rule: AlertRule, instance: AlertInstance, now_ms: int) -> bool:

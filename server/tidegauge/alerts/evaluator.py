@@ -14,12 +14,14 @@ from tidegauge.alerts.payloads import alert_annotations
 from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
 from tidegauge.model.labels import Labels
+from tidegauge.model.silences import Silence
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.query.service import QueryOptions, QueryService
 from tidegauge.storage.alert_changes import AlertChanges, Change, Evaluated
 from tidegauge.storage.alert_instances import Key
 from tidegauge.storage.alert_lease import Hold
 from tidegauge.storage.alert_rules import AlertRules
+from tidegauge.storage.silences import Silences
 
 # A round ends after this, or so many rules, for the lease to be renewed and results to be stored.
 ROUND_S = 1.0
@@ -73,6 +75,7 @@ class Evaluator:
     Args:
         rules: the rules.
         changes: stores what follows.
+        silences: of which alerts nobody is told.
         query: answers their queries.
         live: gets a copy of where alerts stand.
         meters: the instruments.
@@ -86,6 +89,7 @@ class Evaluator:
         *,
         rules: AlertRules,
         changes: AlertChanges,
+        silences: Silences,
         query: QueryService,
         live: LiveState,
         meters: AlertInstruments,
@@ -95,6 +99,7 @@ class Evaluator:
     ) -> None:
         self._rules, self._changes, self._query, self._live = rules, changes, query, live
         self._meters, self.log = meters, log
+        self._silences = silences
         self._monotonic = monotonic
         self._options = QueryOptions(timeout_ms=query_timeout_ms, cached=False)
         self._memory: _Memory | None = None
@@ -118,6 +123,7 @@ class Evaluator:
         memory = self._look(hold.now_ms)
         due = [one for one in memory.watched.values() if one.slot != _slot(one.rule, hold.now_ms)]
         due.sort(key=lambda one: (one.at_ms or 0, one.rule.id))
+        silences = self._silences.read_standing(hold.now_ms) if due else []
         began_s = self._monotonic()
         done: list[tuple[_Watched, Evaluated]] = []
         for one in due[:ROUND_RULES]:
@@ -125,7 +131,7 @@ class Evaluator:
             if now_s - began_s > ROUND_S:
                 break
             now_ms = hold.now_ms + int((now_s - began_s) * 1000)
-            done.append((one, self._evaluate(one, now_ms, now_s)))
+            done.append((one, self._evaluate(one, silences, now_ms, now_s)))
             one.at_s = now_s
         if done:
             self._store(hold.token, done)
@@ -157,10 +163,12 @@ class Evaluator:
         self._live.drop(set(known) - set(fresh.watched))
         return fresh
 
-    def _evaluate(self, one: _Watched, now_ms: int, now_s: float) -> Evaluated:
+    def _evaluate(
+        self, one: _Watched, silences: list[Silence], now_ms: int, now_s: float
+    ) -> Evaluated:
         rule = one.rule
         try:
-            outcome, changes = self._ask(one, now_ms, now_s)
+            outcome, changes = self._ask(one, silences, now_ms, now_s)
         except Unavailable:
             # Nothing is wrong with the rule, and the database could not store what follows.
             raise
@@ -181,18 +189,27 @@ class Evaluator:
             changes=changes,
         )
 
-    def _ask(self, one: _Watched, now_ms: int, now_s: float) -> tuple[Outcome, list[Change]]:
+    def _ask(
+        self, one: _Watched, silences: list[Silence], now_ms: int, now_s: float
+    ) -> tuple[Outcome, list[Change]]:
         try:
             answer = self._query.instant(one.rule.query, time_ms=now_ms, options=self._options)
             outcome = read_outcome(answer.result)
-            return outcome, self._judge(one, outcome, now_ms, now_s)
+            return outcome, self._judge(one, outcome, silences, now_ms, now_s)
         except Unavailable:
             raise
         except TidegaugeError as exc:
             outcome = Outcome(error=exc.message[:MAX_ERROR_CHARS] or exc.code)
-            return outcome, self._judge(one, outcome, now_ms, now_s)
+            return outcome, self._judge(one, outcome, silences, now_ms, now_s)
 
-    def _judge(self, one: _Watched, outcome: Outcome, now_ms: int, now_s: float) -> list[Change]:
+    def _judge(
+        self,
+        one: _Watched,
+        outcome: Outcome,
+        silences: list[Silence],
+        now_ms: int,
+        now_s: float,
+    ) -> list[Change]:
         def expand(rule: AlertRule, alert: AlertInstance) -> Mapping[str, str]:
             return alert_annotations(rule, alert, now_ms=now_ms, query=ask)
 
@@ -212,6 +229,7 @@ class Evaluator:
             elapsed_ms=one.elapsed_ms(now_ms, now_s),
             now_ms=now_ms,
             expand=expand,
+            silences=silences,
         )
 
     def _store(self, token: int, done: list[tuple[_Watched, Evaluated]]) -> None:

@@ -4,6 +4,7 @@
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them.
+- `silences`: alerts of which nobody is told for a while.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.service import AlertService
+from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
@@ -75,6 +76,7 @@ class Services:
     queries: AllQueries
     annotations: AnnotationService
     alerts: AlertService | None
+    silences: SilenceService | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts
@@ -279,6 +281,9 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
         annotations=_make_annotations(storage, alerts),
         alerts=alerts,
+        silences=SilenceService(silences=storage.alerts.silences, clock_ms=tools.clock_ms)
+        if storage.alerts is not None
+        else None,
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,

@@ -182,6 +182,7 @@ def make_evaluator(
     return Evaluator(
         rules=tables.rules,
         changes=tables.changes,
+        silences=tables.silences,
         query=QueryService(
             samples=storage.engine,
             engine=make_engine(config),

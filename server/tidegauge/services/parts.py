@@ -26,6 +26,7 @@ from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.outbox import Outbox
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
+from tidegauge.storage.silences import Silences
 from tidegauge.storage.users import Users
 
 PING_TIMEOUT_S = 2.0
@@ -52,6 +53,7 @@ class AlertTables:
     changes: AlertChanges
     events: AlertEvents
     outbox: Outbox
+    silences: Silences
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -158,6 +160,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             changes=AlertChanges(pool=opened.pool),
             events=AlertEvents(pool=opened.pool),
             outbox=Outbox(pool=opened.pool),
+            silences=Silences(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

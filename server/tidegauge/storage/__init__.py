@@ -17,7 +17,8 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `accounts_rows` as their data.
 - `outbox`: the notifications to deliver, and what came of them.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
-  `alert_changes`, which writes what one evaluation comes to.
+  `alert_changes`, which writes what one evaluation comes to;
+  `silences`: of which of them nobody is told.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
   (packing), `columnar_frame` (ordering), `columnar_partitions`.

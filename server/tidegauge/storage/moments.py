@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import overload
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The years 1 and 9999 are the first and the last that a datetime has.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 
 @overload
@@ -18,5 +20,7 @@ def to_ms(moment: datetime | None) -> int | None:
 
 
 def to_moment(time_ms: int | None) -> datetime | None:
-    """Return the moment of a Unix ms; None stays None."""
-    return None if time_ms is None else _EPOCH + timedelta(milliseconds=time_ms)
+    """Return the moment of a Unix ms, the nearest that a calendar has; None stays None."""
+    if time_ms is None:
+        return None
+    return _EPOCH + timedelta(milliseconds=min(max(time_ms, _FIRST_MS), _LAST_MS))

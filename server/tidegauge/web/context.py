@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, current_app, g
 
 from tidegauge.alerts.service import AlertService
+from tidegauge.alerts.silencing import SilenceService
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
 from tidegauge.services.people import People
@@ -58,6 +59,18 @@ def outbox() -> Outbox:
     if held is None:
         raise Unavailable("this server has no database for notifications")
     return held.outbox
+
+
+def silences() -> SilenceService:
+    """Return the silences of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().silences
+    if held is None:
+        raise Unavailable("this server has no database for silences")
+    return held
 
 
 def request_id() -> str:

@@ -13,6 +13,8 @@ from tidegauge.alerts.evaluation import Outcome, end_alert, evaluate, read_outco
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import Labels
+from tidegauge.model.matchers import Matcher, MatchType
+from tidegauge.model.silences import Silence
 from tidegauge.promql.value import Annotations, Matrix, Result, Scalar, Text, Vector
 from tidegauge.storage.alert_changes import Change
 
@@ -26,7 +28,7 @@ def judge(
     rule: AlertRule,
     standing: dict[Labels, AlertInstance],
     outcome: Outcome,
-    **times: int,
+    **times: Any,
 ) -> list[Change]:
     given = {"elapsed_ms": 10_000, "now_ms": HOUR_MS, **times}
     return evaluate(rule, standing, outcome, expand=lambda rule, _: rule.annotations, **given)
@@ -96,6 +98,39 @@ def test_people_hear_of_firing_and_resolved_but_not_of_pending() -> None:
     assert [news(one) for one in (pending, fires, resolved)] == [{}, {A: "firing"}, {A: "resolved"}]
     assert resolved[0].payload is not None
     assert resolved[0].payload["ends_at"] == HOUR_MS
+
+
+def silence(value: str, *, ends_ms: int = HOUR_MS + 1) -> Silence:
+    return Silence((Matcher(MatchType.EQUAL, "host", value),), 0, ends_ms, id=4)
+
+
+def test_nobody_hears_of_what_fires_in_a_silence_until_that_is_over() -> None:
+    rule = make_rule(hold_ms=0)
+    seen = Outcome([(A, 6.0), (B, 6.0)])
+
+    first = judge(rule, {}, seen, silences=[silence("a"), silence("b", ends_ms=HOUR_MS)])
+    quiet = {one.instance.labels: one.instance for one in first}
+    during = judge(rule, quiet, seen, silences=[silence("a")])
+    after = judge(rule, quiet, seen)
+
+    assert news(first) == {B: "firing"}
+    details = {one.instance.labels: one.event.details for one in first if one.event is not None}
+    assert details == {A: {"silence_id": 4}, B: {}}
+    assert (news(during), news(after)) == ({}, {A: "firing"})
+    again = judge(
+        replace(rule, repeat_ms=1), firing(A), Outcome([(A, 6.0)]), silences=[silence("a")]
+    )
+    assert news(again) == {}
+
+
+def test_who_heard_that_it_fires_hears_that_it_is_over_and_nobody_else() -> None:
+    rule, over = make_rule(), Outcome([(A, 1.0), (B, 1.0)])
+    standing = firing(A) | firing(B, notified_ms=None)
+
+    told = news(judge(rule, standing, over, silences=[silence("a"), silence("b")]))
+    ended = [end_alert(rule, one, reason="x", now_ms=1) for one in standing.values()]
+
+    assert told == news(ended) == {A: "resolved"}
 
 
 def test_what_still_fires_is_told_again_after_the_repeat_interval() -> None:

@@ -14,6 +14,8 @@ from tidegauge.config import Config, DatabaseConfig
 from tidegauge.errors import InvalidInput, Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
 from tidegauge.model.labels import make_labels
+from tidegauge.model.matchers import Matcher, MatchType
+from tidegauge.model.silences import Silence
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.meters import Meters
 from tidegauge.services.evaluator import make_evaluator
@@ -361,6 +363,23 @@ def test_a_copy_of_where_alerts_stand_is_kept_and_dropped(bench: Bench) -> None:
     bench.step()
     assert bench.cache.get(f"alert:state:{rule.id}") is None
     assert bench.meters.figures().total("alerts_firing") == 0
+
+
+def test_a_silence_is_heeded_from_its_making_to_its_end(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0)
+    bench.evaluate()
+    made = bench.tables.silences.add(
+        Silence((Matcher(MatchType.REGEX, "host", "a|b"),), 0, 2**41), ENTRY
+    )
+
+    bench.step(a=6)
+    bench.step(a=6)
+    assert (bench.history(rule), bench.told()) == (["firing"], [])
+
+    bench.tables.silences.end(made.id, ENTRY, now_ms=bench.now_ms)
+    bench.step(a=6)
+    bench.step(a=6)
+    assert (bench.history(rule), bench.told()) == (["firing"], ["firing"])
 
 
 def test_a_lost_copy_changes_nothing(bench: Bench) -> None:

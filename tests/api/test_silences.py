@@ -1,0 +1,112 @@
+"""`/api/v1/silences` on a real database."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from tidegauge.app import create_app
+from tidegauge.auth.permissions import Role
+from tidegauge.auth.principal import person
+from tidegauge.config import Config, DatabaseConfig, TraceConfig
+from tidegauge.observability.logs import make_logger
+from tidegauge.services import Services, build_services
+
+API = "/api/v1/silences"
+BODY = {"matchers": [{"name": "host", "value": "a"}], "ends_at": "now+2h", "comment": "new disks"}
+
+
+@pytest.fixture
+def services(migrated_database_url: str) -> Iterator[Services]:
+    config = Config(
+        database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
+    )
+    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
+    built = build_services(config, log=log)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def client_of(services: Services) -> Callable[[Role], FlaskClient]:
+    return lambda role: create_app(services, local=person(7, role, role)).test_client()
+
+
+@pytest.fixture
+def editor(client_of: Callable[[Role], FlaskClient]) -> FlaskClient:
+    return client_of("editor")
+
+
+def add(client: FlaskClient, **fields: object) -> dict[str, Any]:
+    response = client.post(API, json={**BODY, **fields})
+    assert response.status_code == 201, response.get_data(as_text=True)
+    return response.get_json()["data"]
+
+
+def test_a_silence_says_what_it_covers_by_whom_and_how_long(editor: FlaskClient) -> None:
+    made = add(editor)
+
+    assert made["matchers"] == [{"name": "host", "operator": "=", "value": "a"}]
+    assert (made["comment"], made["created_by"], made["state"]) == ("new disks", "editor", "active")
+    assert made["ends_at"] - made["starts_at"] == 2 * 3_600_000
+    assert editor.get(f"{API}/{made['id']}").get_json() == {"data": made}
+    assert editor.get(API).get_json()["data"] == [made]
+
+
+def test_a_silence_ends_at_once_and_stays_in_the_list(
+    services: Services, editor: FlaskClient
+) -> None:
+    now, later = add(editor), add(editor, starts_at="now+1h")
+
+    for made in (now, later):
+        for _ in range(2):
+            assert editor.delete(f"{API}/{made['id']}").status_code == 200
+
+    states = [one["state"] for one in editor.get(API).get_json()["data"]]
+    assert states[0] == "over"
+    assert services.people is not None
+    rows = services.people.audit.read(before=None, target=f"silence:{now['id']}", limit=9)
+    assert [row.entry.action for row in rows] == ["silence.end", "silence.create"]
+
+
+def test_a_viewer_sees_silences_and_makes_none(
+    editor: FlaskClient, client_of: Callable[[Role], FlaskClient]
+) -> None:
+    path, viewer = f"{API}/{add(editor)['id']}", client_of("viewer")
+
+    answers = (viewer.get(path), viewer.post(API, json=BODY), viewer.delete(path))
+
+    assert [one.status_code for one in answers] == [200, 403, 403]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"matchers": []}, "matchers: there are 0"),
+        ({"matchers": [{"name": "a", "value": ".*", "operator": "=~"}]}, "fit every alert"),
+        ({"matchers": [{"name": "a", "value": "(", "operator": "=~"}]}, "("),
+        ({"matchers": [{"name": "a", "value": "b", "operator": "~"}]}, "operator"),
+        ({"matchers": [{"name": "a", "value": "\0"}]}, "cannot be stored"),
+        ({"ends_at": "now-1h"}, "ends_at"),
+        ({"ends_at": "soon"}, "soon"),
+        ({"starts_at": "now+3h"}, "ends_at"),
+        ({"ends_at": 2**60}, "366 days"),
+        ({"ends_at": 2**60, "starts_at": 2**60 - 9}, "366 days"),
+        ({"comment": "x" * 1025}, "comment"),
+    ],
+)
+def test_a_wrong_silence_is_refused(
+    editor: FlaskClient, fields: dict[str, object], said: str
+) -> None:
+    response = editor.post(API, json={**BODY, **fields})
+
+    assert response.status_code == 400
+    assert said in response.get_json()["error"]
+
+
+def test_what_is_not_there_is_404(editor: FlaskClient) -> None:
+    for path in (f"{API}/7", f"{API}/99999999999"):
+        assert (editor.get(path).status_code, editor.delete(path).status_code) == (404, 404)
