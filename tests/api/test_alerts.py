@@ -20,6 +20,7 @@ from tidegauge.services import Services, build_services
 from tests.support.alerts import make_change, make_evaluated
 
 API = "/api/v1/alerts"
+PROMETHEUS = "/prometheus/api/v1"
 HOOK = {"type": "webhook", "target": "https://example.org/secret-7", "secret": "secret-7"}
 BODY = {"name": "hot", "query": "heat", "condition": "gt", "threshold": 5, "notification": HOOK}
 
@@ -215,6 +216,7 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
     assert shown["alerts"] == [
         {
             "labels": {"alertname": "hot", "host": "a", "severity": "warning"},
+            "annotations": {},
             "state": "firing",
             "value": 6.0,
             "active_at": 1000,
@@ -270,3 +272,122 @@ def test_what_is_not_there_is_404(ada: FlaskClient) -> None:
         assert ada.get(path).status_code == 404
     assert ada.put(f"{API}/7", json=BODY).status_code == 404
     assert ada.delete(f"{API}/0").status_code == 404
+
+
+def test_grafana_sees_the_rules_as_prometheus_shows_them(
+    services: Services, ada: FlaskClient
+) -> None:
+    rule_id = add(ada, labels={"team": "db"}, annotations={"summary": "{{ $labels.host }}"})["id"]
+    add(ada, name="slow", interval="1m")
+    add(ada, name="off", enabled=False)
+    fire(services, rule_id)
+
+    groups = ada.get(f"{PROMETHEUS}/rules").get_json()["data"]["groups"]
+
+    assert [one["name"] for one in groups] == ["every 10s", "every 1m"]
+    alert = {
+        "labels": {"alertname": "hot", "host": "a", "severity": "warning", "team": "db"},
+        "annotations": {"summary": "a"},
+        "state": "firing",
+        "activeAt": "1970-01-01T00:00:01.000Z",
+        "value": "6e+00",
+    }
+    assert groups[0] == {
+        "name": "every 10s",
+        "file": "tidegauge",
+        "rules": [
+            {
+                "state": "firing",
+                "name": "hot",
+                "query": "(heat) > 5",
+                "duration": 300.0,
+                "keepFiringFor": 0.0,
+                "labels": {"severity": "warning", "team": "db"},
+                "annotations": {"summary": "{{ $labels.host }}"},
+                "alerts": [alert],
+                "health": "ok",
+                "evaluationTime": 0.0025,
+                "lastEvaluation": "1970-01-01T00:00:01.000Z",
+                "type": "alerting",
+            }
+        ],
+        "interval": 10.0,
+        "limit": 0,
+        "evaluationTime": 0.0025,
+        "lastEvaluation": "1970-01-01T00:00:01.000Z",
+    }
+    (slow,) = groups[1]["rules"]
+    assert (slow["state"], slow["health"], slow["alerts"]) == ("inactive", "unknown", [])
+    assert slow["lastEvaluation"] == "0001-01-01T00:00:00Z"
+    assert ada.get(f"{PROMETHEUS}/alerts").get_json()["data"] == {"alerts": [alert]}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("type=alert", ["a", "b", "c"]),
+        ("type=record", []),
+        ("rule_name[]=a&rule_name[]=c", ["a", "c"]),
+        ("rule_name=b", ["b"]),
+        ("rule_group[]=every 1m", ["c"]),
+        ("file[]=tidegauge", ["a", "b", "c"]),
+        ("file=elsewhere", []),
+        ('match[]={team="db"}', ["b"]),
+        ('match[]={team="db"}&match[]={severity="critical"}', ["b", "c"]),
+        ("group_limit=1", ["a", "b"]),
+    ],
+)
+def test_rules_are_found_as_grafana_looks_for_them(
+    ada: FlaskClient, query: str, names: list[str]
+) -> None:
+    add(ada, name="a")
+    add(ada, name="b", labels={"team": "db"})
+    add(ada, name="c", interval="1m", severity="critical")
+
+    groups = ada.get(f"{PROMETHEUS}/rules?{query}").get_json()["data"]["groups"]
+
+    assert [rule["name"] for group in groups for rule in group["rules"]] == names
+    assert all(group["rules"] for group in groups)
+
+
+def test_groups_of_rules_are_paged(ada: FlaskClient) -> None:
+    for seconds in (10, 20, 30):
+        add(ada, interval=seconds)
+
+    pages, token = [], ""
+    while token is not None:
+        query = {"group_limit": 1, "group_next_token": token}
+        data = ada.get(f"{PROMETHEUS}/rules", query_string=query).get_json()["data"]
+        pages.append([one["name"] for one in data["groups"]])
+        token = data.get("groupNextToken")
+
+    assert pages == [["every 10s"], ["every 20s"], ["every 30s"]]
+
+
+def test_alerts_are_left_out_where_nobody_wants_them(services: Services, ada: FlaskClient) -> None:
+    fire(services, add(ada)["id"])
+
+    (group,) = ada.get(f"{PROMETHEUS}/rules?exclude_alerts=true").get_json()["data"]["groups"]
+
+    assert (group["rules"][0]["state"], group["rules"][0]["alerts"]) == ("firing", [])
+
+
+def test_events_of_alerts_are_annotations_in_grafana(services: Services, ada: FlaskClient) -> None:
+    fire(services, add(ada)["id"])
+    fire(services, add(ada, name="other")["id"])
+
+    def ask(**payload: object) -> list[list[Any]]:
+        target = {"refId": "Anno", "target": "alerts", "payload": payload}
+        times = {"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:01:00Z"}
+        body = {"range": times, "targets": [target]}
+        return ada.post("/grafana/json/query", json=body).get_json()[0]["rows"]
+
+    rows = ask()
+
+    assert [row[:4] for row in rows] == [
+        [1000, None, "hot firing", "warning, value 6"],
+        [1000, None, "other firing", "warning, value 6"],
+    ]
+    assert rows[0][4] == "firing,host:a,hot"
+    assert [row[2] for row in ask(tags=["host:a", "other"])] == ["other firing"]
+    assert len(ask(tags=["hot", "other"], match="any")) == 2

@@ -2,7 +2,8 @@
 
 - `state`: the pure state machine of one label set; `evaluation`: what one answer to a rule's query
   means for all of them; `payloads`: what people are told.
-- `rules`: what a rule may be; `service`: makes, changes, deletes and shows them.
+- `rules`: what a rule may be; `service`: makes, changes, deletes and shows them;
+  `marks`: what alerts went through, on the time axis.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.

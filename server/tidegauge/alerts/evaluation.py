@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegauge.alerts.payloads import alert_labels, make_payload
+from tidegauge.alerts.payloads import alert_annotations, alert_labels, make_payload
 from tidegauge.alerts.state import RESOLVED_KEPT_MS, Seen, Timing, advance, holds
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
@@ -19,8 +19,8 @@ from tidegauge.storage.alert_events import AlertEvent
 MAX_ALERTS = 2000
 """Most alerts of one rule; more tell nobody more."""
 
-Expand = Callable[[AlertRule, Labels, float | None], Mapping[str, str]]
-"""Returns a rule's annotations with the alert's labels and value filled in."""
+Expand = Callable[[AlertRule, AlertInstance], Mapping[str, str]]
+"""Returns a rule's annotations, filled in for an alert."""
 
 Judgement = tuple[Labels, Seen, float | None]
 
@@ -44,16 +44,25 @@ def read_outcome(result: Result) -> Outcome:
     Raises:
         QueryFailed: two series differ by their metric only, or it gives no numbers.
     """
-    value = result.value
-    if isinstance(value, Scalar):
-        return Outcome([(EMPTY_LABELS, float(value.values[0]))])
-    if not isinstance(value, Vector):
-        raise QueryFailed("the query of an alert rule gives neither an instant vector nor a scalar")
-    shown = np.flatnonzero(value.present[:, 0]).tolist()
-    series = [(drop_name(value.labels[row]), float(value.values[row, 0])) for row in shown]
+    series = [(drop_name(labels), value) for labels, value in read_samples(result)]
     if len({labels for labels, _ in series}) < len(series):
         raise QueryFailed("two series of the query have the same labels without their metric names")
     return Outcome(series)
+
+
+def read_samples(result: Result) -> list[tuple[Labels, float]]:
+    """Return the labels and the value of each series of an instant query.
+
+    Raises:
+        QueryFailed: it gives no numbers.
+    """
+    value = result.value
+    if isinstance(value, Scalar):
+        return [(EMPTY_LABELS, float(value.values[0]))]
+    if not isinstance(value, Vector):
+        raise QueryFailed("the query of an alert rule gives neither an instant vector nor a scalar")
+    shown = np.flatnonzero(value.present[:, 0]).tolist()
+    return [(value.labels[row], float(value.values[row, 0])) for row in shown]
 
 
 def evaluate(
@@ -106,7 +115,9 @@ def end_alert(rule: AlertRule, instance: AlertInstance, *, reason: str, now_ms: 
     return Change(
         ended,
         event=_make_event(rule, instance, ended, now_ms, {"reason": reason}),
-        payload=make_payload(rule, ended, "resolved", rule.annotations) if firing else None,
+        payload=make_payload(rule, ended, "resolved", alert_annotations(rule, ended, now_ms=now_ms))
+        if firing
+        else None,
         forgotten=True,
     )
 
@@ -147,12 +158,11 @@ def _make_change(
         if after.state not in (AlertState.FIRING, AlertState.RESOLVED):
             return Change(after, event=event)
         told = replace(after, notified_ms=now_ms)
-        texts = expand(rule, after.labels, after.value)
-        return Change(told, event=event, payload=make_payload(rule, told, after.state.value, texts))
+        payload = make_payload(rule, told, after.state.value, expand(rule, told))
+        return Change(told, event=event, payload=payload)
     if after.state is AlertState.FIRING and _is_due_again(rule, after, now_ms):
         told = replace(after, notified_ms=now_ms)
-        texts = expand(rule, after.labels, after.value)
-        return Change(told, payload=make_payload(rule, told, "repeat", texts))
+        return Change(told, payload=make_payload(rule, told, "repeat", expand(rule, told)))
     if after.state is AlertState.RESOLVED:
         old = now_ms - (after.resolved_ms or 0) >= RESOLVED_KEPT_MS
         return Change(after, forgotten=True) if old else None
@@ -174,7 +184,7 @@ def _make_event(
         rule_id=rule.id,
         rule_name=rule.name,
         severity=rule.severity.value,
-        labels=alert_labels(rule, after.labels),
+        labels=alert_labels(rule, after),
         previous=before.state,
         state=after.state,
         value=after.value,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.alerts.evaluation import Expand, Outcome, evaluate, read_outcome
+from tidegauge.alerts.evaluation import Outcome, evaluate, read_outcome, read_samples
 from tidegauge.alerts.live_state import LiveState
-from tidegauge.errors import InvalidInput, TidegaugeError, Unavailable
+from tidegauge.alerts.payloads import alert_annotations
+from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
 from tidegauge.model.labels import Labels
 from tidegauge.observability.alert_instruments import AlertInstruments
@@ -23,6 +24,9 @@ from tidegauge.storage.alert_rules import AlertRules
 # A round ends after this, or so many rules, for the lease to be renewed and results to be stored.
 ROUND_S = 1.0
 ROUND_RULES = 200
+TEMPLATE_QUERIES_MS = 4000
+# A cache that is slow goes without some copies; the lease cannot wait for it.
+COPIES_S = 0.5
 
 MAX_ERROR_CHARS = 500
 
@@ -71,7 +75,6 @@ class Evaluator:
         changes: stores what follows.
         query: answers their queries.
         live: gets a copy of where alerts stand.
-        expand: fills in annotations.
         meters: the instruments.
         query_timeout_ms: how long one query may take.
         monotonic: seconds.
@@ -85,14 +88,13 @@ class Evaluator:
         changes: AlertChanges,
         query: QueryService,
         live: LiveState,
-        expand: Expand,
         meters: AlertInstruments,
         query_timeout_ms: int,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._rules, self._changes, self._query, self._live = rules, changes, query, live
-        self._expand, self._meters, self._log = expand, meters, log
+        self._meters, self.log = meters, log
         self._monotonic = monotonic
         self._options = QueryOptions(timeout_ms=query_timeout_ms, cached=False)
         self._memory: _Memory | None = None
@@ -156,17 +158,16 @@ class Evaluator:
         return fresh
 
     def _evaluate(self, one: _Watched, now_ms: int, now_s: float) -> Evaluated:
-        rule, outcome = one.rule, Outcome()
+        rule = one.rule
         try:
-            answer = self._query.instant(rule.query, time_ms=now_ms, options=self._options)
-            outcome = read_outcome(answer.result)
-            changes = self._judge(one, outcome, now_ms, now_s)
+            outcome, changes = self._ask(one, now_ms, now_s)
         except Unavailable:
             # Nothing is wrong with the rule, and the database could not store what follows.
             raise
-        except TidegaugeError as exc:
-            outcome = Outcome(error=exc.message[:MAX_ERROR_CHARS] or exc.code)
-            changes = self._judge(one, outcome, now_ms, now_s)
+        except Exception as exc:
+            # A fault of ours that one rule brings out must not end the evaluation of all others.
+            self.log.exception("a rule cannot be evaluated", rule_id=rule.id, rule=rule.name)
+            outcome, changes = Outcome(error=f"internal error: {type(exc).__name__}"), []
         took_s = self._monotonic() - now_s
         self._meters.evaluations.labels("error" if outcome.error else "success").inc()
         self._meters.evaluation_s.observe(took_s)
@@ -180,14 +181,37 @@ class Evaluator:
             changes=changes,
         )
 
+    def _ask(self, one: _Watched, now_ms: int, now_s: float) -> tuple[Outcome, list[Change]]:
+        try:
+            answer = self._query.instant(one.rule.query, time_ms=now_ms, options=self._options)
+            outcome = read_outcome(answer.result)
+            return outcome, self._judge(one, outcome, now_ms, now_s)
+        except Unavailable:
+            raise
+        except TidegaugeError as exc:
+            outcome = Outcome(error=exc.message[:MAX_ERROR_CHARS] or exc.code)
+            return outcome, self._judge(one, outcome, now_ms, now_s)
+
     def _judge(self, one: _Watched, outcome: Outcome, now_ms: int, now_s: float) -> list[Change]:
+        def expand(rule: AlertRule, alert: AlertInstance) -> Mapping[str, str]:
+            return alert_annotations(rule, alert, now_ms=now_ms, query=ask)
+
+        def ask(text: str) -> list[tuple[Mapping[str, str], float]]:
+            # The lease is renewed between evaluations: templates must not keep it waiting.
+            left_ms = TEMPLATE_QUERIES_MS - int((self._monotonic() - now_s) * 1000)
+            if left_ms <= 0:
+                raise DeadlineExceeded("the time for queries of templates is over")
+            options = QueryOptions(timeout_ms=left_ms, cached=False)
+            found = read_samples(self._query.instant(text, time_ms=now_ms, options=options).result)
+            return [(dict(labels), value) for labels, value in found]
+
         return evaluate(
             one.rule,
             one.standing,
             outcome,
             elapsed_ms=one.elapsed_ms(now_ms, now_s),
             now_ms=now_ms,
-            expand=self._expand,
+            expand=expand,
         )
 
     def _store(self, token: int, done: list[tuple[_Watched, Evaluated]]) -> None:
@@ -200,14 +224,17 @@ class Evaluator:
                     self._store(token, [single])
                 return
             ((one, evaluated),) = done
-            self._log.error("alerts cannot be stored", rule_id=one.rule.id, error=exc.message)
+            self.log.error("alerts cannot be stored", rule_id=one.rule.id, error=exc.message)
             done = [(one, replace(evaluated, error=exc.message, changes=()))]
             ids = self._changes.write(token, [done[0][1]])
         for one, evaluated in done:
             one.slot, one.at_ms = _slot(one.rule, evaluated.at_ms), evaluated.at_ms
             self._meters.missed.inc(evaluated.missed)
             self._remember(one, evaluated, ids)
-            self._live.put(one.rule, list(one.standing.values()), evaluated)
+        until_s = self._monotonic() + COPIES_S
+        for one, evaluated in done:
+            if self._monotonic() < until_s:
+                self._live.put(one.rule, list(one.standing.values()), evaluated)
 
     def _remember(self, one: _Watched, evaluated: Evaluated, ids: Mapping[Key, int]) -> None:
         for change in evaluated.changes:
@@ -219,7 +246,7 @@ class Evaluator:
                 one.standing[instance.labels] = replace(instance, event_id=event_id)
             if event is not None:
                 self._meters.changes.labels(event.state.value).inc()
-                self._log.info(
+                self.log.info(
                     "alert changed",
                     rule_id=one.rule.id,
                     rule=one.rule.name,

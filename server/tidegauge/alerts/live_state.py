@@ -44,7 +44,7 @@ class LiveState:
             "active": len(active),
             "alerts": [
                 {
-                    "labels": dict(alert_labels(rule, one.labels)),
+                    "labels": dict(alert_labels(rule, one)),
                     "state": one.state.value,
                     "value": json_number(one.value),
                     "active_at": one.active_ms,

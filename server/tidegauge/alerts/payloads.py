@@ -5,14 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tidegauge.alerts.templates.expand import AlertData, Query, expand_or_explain
 from tidegauge.model.alerts import AlertInstance, AlertRule
 from tidegauge.model.labels import Labels, make_labels
 
 
-def alert_labels(rule: AlertRule, labels: Labels) -> Labels:
-    """Return an alert's labels: those of its series, over them the rule's, its name, severity."""
+def alert_labels(rule: AlertRule, alert: AlertInstance) -> Labels:
+    """Return an alert's labels: those of its series, over them its name, severity, the rule's.
+
+    Templates in those of the rule see the labels of the series and the value.
+    """
+    data = _see(rule, dict(alert.labels), alert, alert.active_ms, None)
     own = {"alertname": rule.name, "severity": rule.severity.value}
-    return make_labels({**dict(labels), **own, **dict(rule.labels)})
+    rules = {name: expand_or_explain(text, data) for name, text in rule.labels}
+    return make_labels({**data.labels, **own, **rules})
+
+
+def alert_annotations(
+    rule: AlertRule, alert: AlertInstance, *, now_ms: int, query: Query | None = None
+) -> dict[str, str]:
+    """Return a rule's annotations, filled in for an alert.
+
+    Args:
+        now_ms: the time of the evaluation, Unix ms.
+        query: answers the queries of templates; None: they have none.
+    """
+    data = _see(rule, dict(alert_labels(rule, alert)), alert, now_ms, query)
+    return {name: expand_or_explain(text, data) for name, text in rule.annotations.items()}
 
 
 def make_payload(
@@ -36,7 +55,7 @@ def make_payload(
             "condition": rule.condition.value,
             "threshold": json_number(rule.threshold),
         },
-        "labels": dict(alert_labels(rule, instance.labels)),
+        "labels": dict(alert_labels(rule, instance)),
         "annotations": dict(annotations),
         "value": json_number(instance.value),
         "starts_at": instance.active_ms,
@@ -47,3 +66,16 @@ def make_payload(
 def json_number(value: float | None) -> float | None:
     """Return a number that JSON has, or None for those that it has not."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def _see(
+    rule: AlertRule,
+    labels: Mapping[str, str],
+    alert: AlertInstance,
+    now_ms: int,
+    query: Query | None,
+) -> AlertData:
+    value = math.nan if alert.value is None else alert.value
+    if query is None:
+        return AlertData(rule.name, labels, value, now_ms)
+    return AlertData(rule.name, labels, value, now_ms, query)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import orjson
 
 from tidegauge.alerts.notifiers.channels import check_channel
+from tidegauge.alerts.templates.errors import TemplateError
+from tidegauge.alerts.templates.expand import check_template
 from tidegauge.errors import InvalidInput
 from tidegauge.model.alerts import AlertRule, Policy
 from tidegauge.promql import nodes
@@ -60,8 +62,9 @@ def check_rule(rule: AlertRule, parser: QueryParser) -> None:
     if not math.isfinite(rule.threshold):
         raise InvalidRule("threshold", f"{rule.threshold} is no finite number")
     _check_times(rule)
-    _check_pairs("labels", dict(rule.labels))
-    _check_pairs("annotations", rule.annotations)
+    for field, pairs in (("labels", dict(rule.labels)), ("annotations", rule.annotations)):
+        _check_pairs(field, pairs)
+        _check_templates(rule, field, pairs)
     _check_channels(rule)
 
 
@@ -113,6 +116,14 @@ def _check_pairs(field: str, pairs: Mapping[str, str]) -> None:
                 f"{field}.{name}", f"{len(text)} characters, at most {MAX_TEXT_CHARS} are taken"
             )
         _check_storable(f"{field}.{name}", text)
+
+
+def _check_templates(rule: AlertRule, field: str, pairs: Mapping[str, str]) -> None:
+    for name, text in pairs.items():
+        try:
+            check_template(text, name=rule.name)
+        except TemplateError as exc:
+            raise InvalidRule(f"{field}.{name}", exc.message) from exc
 
 
 def _check_channels(rule: AlertRule) -> None:

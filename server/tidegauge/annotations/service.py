@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tidegauge.auth.principal import Principal
@@ -32,10 +32,17 @@ class AnnotationService:
 
     Args:
         store: keeps them.
+        list_alerts: lists what alerts went through as if these were annotations.
     """
 
-    def __init__(self, *, store: AnnotationStore) -> None:
+    def __init__(
+        self,
+        *,
+        store: AnnotationStore,
+        list_alerts: Callable[[AnnotationQuery], Sequence[Annotation]] = lambda _wanted: (),
+    ) -> None:
         self._store = store
+        self.list_alerts = list_alerts
 
     def add(self, annotation: Annotation, principal: Principal) -> Annotation:
         """Store an annotation as the principal's own, and return it with its id.

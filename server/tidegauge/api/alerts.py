@@ -13,7 +13,7 @@ from flask import Blueprint, Response
 
 from tidegauge.alerts.live_state import worst_state
 from tidegauge.alerts.notifiers.channels import hide_secrets
-from tidegauge.alerts.payloads import alert_labels, json_number
+from tidegauge.alerts.payloads import alert_annotations, alert_labels, json_number
 from tidegauge.alerts.rules import choose_no_data, parse_rule_duration_ms
 from tidegauge.alerts.service import RuleView
 from tidegauge.auth.principal import Principal
@@ -222,7 +222,8 @@ def _write_duration(duration_ms: int) -> str:
 
 def _describe_alert(rule: AlertRule, alert: AlertInstance) -> dict[str, object]:
     return {
-        "labels": dict(alert_labels(rule, alert.labels)),
+        "labels": dict(alert_labels(rule, alert)),
+        "annotations": alert_annotations(rule, alert, now_ms=alert.active_ms),
         "state": alert.state.value,
         "value": json_number(alert.value),
         "active_at": alert.active_ms,

@@ -2,7 +2,7 @@
 
 - `prometheus_api`: the Prometheus HTTP API under `/prometheus/api/v1`: queries and listings.
   `prometheus_params`: its parameters; `prometheus_json`: its answers.
-- `prometheus_rules`: its rules and alerts.
+- `prometheus_rules`: its rules and alerts; `prometheus_rule_groups` shapes them.
 - `prometheus_expressions`: its formatted and parsed queries; `prometheus_tree`: how a tree looks.
 - `federate`: the latest samples in the text format, for another Prometheus to scrape.
 - `remote_read`: raw samples for another Prometheus's queries.

@@ -42,8 +42,7 @@ def _list_marks(service: AnnotationService, wanted: AnnotationQuery) -> Sequence
 
 
 def _list_alert_events(service: AnnotationService, wanted: AnnotationQuery) -> Sequence[Annotation]:
-    """There are no alert rules yet; what they go through is listed here when there are."""
-    return ()
+    return service.list_alerts(wanted)
 
 
 SOURCES: dict[str, Callable[[AnnotationService, AnnotationQuery], Sequence[Annotation]]] = {

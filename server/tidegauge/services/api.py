@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.service import AlertService
 from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
@@ -253,6 +255,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         config, tools, meters, max_waiting=_count_waiting(config), breaker=asking
     )
     running = RunningSamples(config.query)
+    alerts = _make_alerts(storage, parser, tools)
     return Services(
         config=config,
         tools=tools,
@@ -274,8 +277,8 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         ),
         raw=RawReads(samples=samples, admission=admission, running=running, config=config.query),
         queries=AllQueries(admission.running, board=cache if config.cache.url else None),
-        annotations=AnnotationService(store=storage.annotations),
-        alerts=_make_alerts(storage, parser, tools),
+        annotations=_make_annotations(storage, alerts),
+        alerts=alerts,
         ingest=IngestService(
             publisher=GuardedPublisher(queue.publisher, publishing),
             catalogue=storage.catalogue,
@@ -307,6 +310,12 @@ def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> Al
         parser=parser,
         clock_ms=tools.clock_ms,
     )
+
+
+def _make_annotations(storage: StorageParts, alerts: AlertService | None) -> AnnotationService:
+    if alerts is None:
+        return AnnotationService(store=storage.annotations)
+    return AnnotationService(store=storage.annotations, list_alerts=partial(list_marks, alerts))
 
 
 def _make_own_writer(

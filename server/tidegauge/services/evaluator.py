@@ -18,8 +18,6 @@ from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
-from tidegauge.model.alerts import AlertRule
-from tidegauge.model.labels import Labels
 from tidegauge.observability.exposition import Exposition
 from tidegauge.observability.health import Health, timed_check
 from tidegauge.observability.logs import adopt_module_loggers
@@ -195,13 +193,8 @@ def make_evaluator(
             monotonic=tools.monotonic,
         ),
         live=LiveState(cache=cache),
-        expand=_expand,
         meters=meters.alerts,
         query_timeout_ms=config.alerts.query_timeout_ms,
         monotonic=tools.monotonic,
         log=tools.log,
     )
-
-
-def _expand(rule: AlertRule, _labels: Labels, _value: float | None) -> dict[str, str]:
-    return dict(rule.annotations)

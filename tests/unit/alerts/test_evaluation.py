@@ -29,7 +29,7 @@ def judge(
     **times: int,
 ) -> list[Change]:
     given = {"elapsed_ms": 10_000, "now_ms": HOUR_MS, **times}
-    return evaluate(rule, standing, outcome, expand=lambda rule, *_: rule.annotations, **given)
+    return evaluate(rule, standing, outcome, expand=lambda rule, _: rule.annotations, **given)
 
 
 def firing(*sets: Labels, **fields: Any) -> dict[Labels, AlertInstance]:
@@ -74,6 +74,17 @@ def test_each_bad_series_is_an_alert_of_its_own() -> None:
     }
     assert change.event is not None
     assert (change.event.previous, change.event.state) == (AlertState.INACTIVE, AlertState.FIRING)
+
+
+def test_labels_of_the_rule_may_be_templates() -> None:
+    rule = make_rule(hold_ms=0, labels=(("where", "at {{ $labels.host }}"), ("bad", "{{ .x }}")))
+
+    (change,) = judge(rule, {}, Outcome([(A, 6.0)]))
+
+    assert change.event is not None
+    labels = dict(change.event.labels)
+    assert labels["where"] == "at a"
+    assert labels["bad"].startswith("<error expanding template: ")
 
 
 def test_people_hear_of_firing_and_resolved_but_not_of_pending() -> None:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from tidegauge.cache.inprocess import InProcessCache
 from tidegauge.config import Config, DatabaseConfig
-from tidegauge.errors import Unavailable
+from tidegauge.errors import InvalidInput, Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
 from tidegauge.model.labels import make_labels
 from tidegauge.observability.logs import make_logger
@@ -229,14 +229,30 @@ def test_a_failing_query_follows_the_rule_for_errors_and_shows(bench: Bench) -> 
 
 
 def test_one_rule_that_fails_or_cannot_be_stored_holds_up_no_other(bench: Bench) -> None:
-    # Its annotation cannot be stored; it got into the table past every check.
+    failing = 'label_replace(heat, "host", "x", "", "")'
+    bad = bench.add(name="bad", hold_ms=0, query=failing)
+    good = bench.add(name="good", hold_ms=0)
+    bench.evaluate()
+
+    bench.step(a=6, b=6)
+    bench.step(a=6, b=6)
+
+    assert (bench.history(bad), bench.history(good)) == ([], ["firing", "firing"])
+
+
+def test_an_alert_that_cannot_be_stored_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bad = bench.add(name="bad", hold_ms=0)
     good = bench.add(name="good", hold_ms=0)
-    evaluator = bench.evaluator
-    expand = evaluator._expand
-    evaluator._expand = lambda rule, *rest: (
-        {"x": "\0"} if rule.id == bad.id else expand(rule, *rest)
-    )
+    write = type(bench.tables.changes).write
+
+    def refuse_bad(self: Any, token: int, evaluated: Any) -> Any:
+        if any(one.rule.id == bad.id and one.changes for one in evaluated):
+            raise InvalidInput("the database refuses the data")
+        return write(self, token, evaluated)
+
+    monkeypatch.setattr(type(bench.tables.changes), "write", refuse_bad)
     bench.evaluate()
 
     bench.step(a=6)
@@ -246,6 +262,45 @@ def test_one_rule_that_fails_or_cannot_be_stored_holds_up_no_other(bench: Bench)
     last = bench.tables.rules.read(bad.id).last
     assert last is not None
     assert "refuses" in last.error
+
+
+def test_a_fault_of_ours_in_one_rule_ends_no_other_and_is_logged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = bench.add(name="bad", hold_ms=0, query="heat + 0")
+    good = bench.add(name="good", hold_ms=0)
+    engine = bench.kit.engine
+    select = type(engine).select
+    calls = iter(range(10))
+
+    def break_first(self: Any, *arguments: Any) -> Any:
+        if next(calls) == 0:
+            raise ZeroDivisionError
+        return select(self, *arguments)
+
+    monkeypatch.setattr(type(engine), "select", break_first)
+    bench.evaluate()
+
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert sorted([bench.history(bad), bench.history(good)]) == [["firing"], ["firing"]]
+    assert b"a rule cannot be evaluated" in bench.log.getvalue()
+
+
+def test_annotations_are_filled_in_with_labels_value_and_queries(bench: Bench) -> None:
+    text = '{{ $labels.host }} has {{ $value }} of {{ query "sum(heat)" | first | value }}'
+    bench.add(hold_ms=0, annotations={"summary": text, "bad": '{{ query "sum(" | first }}'})
+    bench.evaluate()
+
+    bench.step(a=6, b=1)
+    bench.step(a=6, b=1)
+
+    with bench.pool.transaction() as lent:
+        lent.execute("SELECT payload -> 'annotations' FROM notifications")
+        (annotations,) = lent.fetchall()[0]
+    assert annotations["summary"] == "a has 6 of 7"
+    assert "error expanding template" in annotations["bad"]
 
 
 def test_who_has_lost_the_lease_changes_nothing_and_the_next_one_goes_on(bench: Bench) -> None:

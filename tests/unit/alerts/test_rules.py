@@ -32,6 +32,8 @@ PARSER = QueryParser(max_depth=100)
         ({"annotations": {"a-b": "x"}}, 'annotations: "a-b" is no name'),
         ({"annotations": {"a": "x" * 8193}}, "annotations.a: 8193 characters"),
         ({"annotations": {f"a{n}": "x" for n in range(33)}}, "annotations: there are 33"),
+        ({"annotations": {"a": "{{ $lables.x }}"}}, "annotations.a: .*undefined variable"),
+        ({"labels": (("a", "{{ if }}"),)}, "labels.a: .*missing value for if"),
         ({"channels": ({"type": "email"},)}, r"notification\[0\]: target: a text"),
         ({"channels": (MAIL, {"type": 1, "target": "x"})}, r"notification\[1\]: type: a text"),
         ({"channels": (MAIL,) * 11}, "notification: there are 11"),

@@ -1,0 +1,150 @@
+"""Alert rules in the shape of Prometheus's `rules` and `alerts`.
+
+Source: grafana-contract §2.7; Prometheus `web/api/v1/api.go`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from tidegauge.alerts.live_state import worst_state
+from tidegauge.alerts.payloads import alert_annotations, alert_labels
+from tidegauge.alerts.service import RuleView
+from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertRule, AlertState, Condition
+from tidegauge.model.floats import format_go_f
+from tidegauge.model.labels import Labels, make_labels
+from tidegauge.promql.durations import NS_PER_MS, format_duration
+
+FILE = "tidegauge"
+"""What Grafana shows as the namespace of rules that were made by the API."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = "0001-01-01T00:00:00Z"
+_OPERATORS = {
+    Condition.GT: ">",
+    Condition.LT: "<",
+    Condition.EQ: "==",
+    Condition.NE: "!=",
+    Condition.GTE: ">=",
+    Condition.LTE: "<=",
+}
+
+TakesRule = Callable[[str, Labels], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that are shown together.
+
+    Args:
+        file, name: tell groups apart.
+        interval_ms: how often its rules are evaluated.
+        rules: at least one.
+    """
+
+    file: str
+    name: str
+    interval_ms: int
+    rules: Sequence[RuleView]
+
+    def shape(self, takes_rule: TakesRule, *, with_alerts: bool) -> dict[str, object] | None:
+        """Return the group as Prometheus shows it; None where none of its rules is asked for.
+
+        Args:
+            takes_rule: whether a rule of this name and these labels is asked for.
+            with_alerts: show their alerts, too.
+        """
+        taken = [
+            one
+            for one in self.rules
+            if takes_rule(one.stored.rule.name, _rule_labels(one.stored.rule))
+        ]
+        if not taken:
+            return None
+        last = [one.stored.last for one in self.rules if one.stored.last is not None]
+        return {
+            "name": self.name,
+            "file": self.file,
+            "rules": [_shape_rule(one, with_alerts) for one in taken],
+            "interval": self.interval_ms / 1000,
+            "limit": 0,
+            "evaluationTime": sum(one.took_ms for one in last) / 1000,
+            "lastEvaluation": _write_time(max((one.at_ms for one in last), default=None)),
+        }
+
+
+def group_rules(views: Sequence[RuleView]) -> list[Group]:
+    """Return rules in groups of one interval each, the shortest first."""
+    by_interval: dict[int, list[RuleView]] = {}
+    for view in views:
+        by_interval.setdefault(view.stored.rule.interval_ms, []).append(view)
+    return [
+        Group(FILE, f"every {format_duration(interval_ms * NS_PER_MS)}", interval_ms, rules)
+        for interval_ms, rules in sorted(by_interval.items())
+    ]
+
+
+def next_token(group: Group) -> str:
+    """Return by which token a listing goes on with this group."""
+    return hashlib.sha256(f"{group.file};{group.name}".encode()).hexdigest()
+
+
+def shape_alerts(view: RuleView) -> Iterator[dict[str, object]]:
+    """Yield the alerts of a rule that are pending or firing, as Prometheus shows them."""
+    rule = view.stored.rule
+    for alert in view.standing:
+        if alert.state in ACTIVE_STATES:
+            yield {
+                "labels": dict(alert_labels(rule, alert)),
+                "annotations": alert_annotations(rule, alert, now_ms=alert.active_ms),
+                "state": alert.state.value,
+                "activeAt": _write_time(alert.active_ms),
+                "value": _write_value(alert),
+            }
+
+
+def _shape_rule(view: RuleView, with_alerts: bool) -> dict[str, object]:
+    rule, last = view.stored.rule, view.stored.last
+    state = worst_state(view.standing)
+    shaped: dict[str, object] = {
+        # Prometheus has no word for a resolved rule.
+        "state": (AlertState.INACTIVE if state is AlertState.RESOLVED else state).value,
+        "name": rule.name,
+        "query": f"({rule.query}) {_OPERATORS[rule.condition]} {rule.threshold:.17g}",
+        "duration": rule.hold_ms / 1000,
+        "keepFiringFor": rule.keep_firing_ms / 1000,
+        "labels": dict(_rule_labels(rule)),
+        "annotations": dict(rule.annotations),
+        "alerts": list(shape_alerts(view)) if with_alerts else [],
+        "health": "unknown" if last is None else "err" if last.error else "ok",
+        "evaluationTime": 0 if last is None else last.took_ms / 1000,
+        "lastEvaluation": _write_time(None if last is None else last.at_ms),
+        "type": "alerting",
+    }
+    if last is not None and last.error:
+        shaped["lastError"] = last.error
+    return shaped
+
+
+def _rule_labels(rule: AlertRule) -> Labels:
+    return make_labels({"severity": rule.severity.value, **dict(rule.labels)})
+
+
+def _write_value(alert: AlertInstance) -> str:
+    # An alert about missing data has no value.
+    value = np.nan if alert.value is None else alert.value
+    if not np.isfinite(value):
+        return format_go_f(value)
+    return str(np.format_float_scientific(value, trim="-", exp_digits=2))
+
+
+def _write_time(time_ms: int | None) -> str:
+    if time_ms is None:
+        return _NEVER
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
