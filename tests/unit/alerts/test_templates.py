@@ -2,68 +2,42 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
 from tidegauge.alerts.templates.errors import TemplateError
 from tidegauge.alerts.templates.expand import AlertData, check_template, expand, expand_or_explain
 from tidegauge.errors import Unavailable
 
-LABELS = {
-    "alertname": "Full",
-    "device": "/dev/sda1",
-    "instance": "db1.example.org:9100",
-    "job": "node",
-    "severity": "critical",
-}
-SERIES = [({"__name__": "up", "instance": "b"}, 21.0), ({"instance": "a", "job": "x"}, 11.5)]
-# Where the text of a rule begins, behind what Prometheus puts before it.
-BEGIN = 112
+from tests.support.template_cases import EXTERNAL_LABELS, LABELS, RULE, SERIES, VALUE, read_cases
 
 
 def answer(text: str) -> Sequence[tuple[Mapping[str, str], float]]:
     if text == "empty":
         return []
+    if "{" in text:
+        return SERIES[1:] if text == "up{job='x'}" else SERIES[:1]
     if text == "away":
         raise Unavailable("the database is away")
     return SERIES
 
 
-def data(value: float = 93.456) -> AlertData:
+def data(value: float = VALUE) -> AlertData:
     return AlertData(
-        name="Full",
+        name=RULE,
         labels=LABELS,
         value=value,
         now_ms=1_767_323_045_000,
         query=answer,
-        external_labels={"cluster": "north"},
+        external_labels=EXTERNAL_LABELS,
         external_url="https://tide.example.org/base",
     )
 
 
-def read_cases(mark: str) -> Iterator[tuple[str, str]]:
-    """Yield (template, what is wanted of it) from the file of this test."""
-    lines = (Path(__file__).parent / "templates.txt").read_text(encoding="utf-8").split("\n")
-    for text, wanted in itertools.pairwise(lines):
-        if wanted.startswith(f"{mark} "):
-            yield text.replace("⏎", "\n"), wanted[len(mark) + 1 :].replace("⏎", "\n")
-
-
-@pytest.mark.parametrize(("text", "wanted"), list(read_cases("=>")))
+@pytest.mark.parametrize(("text", "wanted"), read_cases())
 def test_a_template_says(text: str, wanted: str) -> None:
-    assert expand(text, data()) == wanted
-
-
-@pytest.mark.parametrize(("text", "wanted"), list(read_cases("=!")))
-def test_what_cannot_be_expanded_is_told_with_its_place(text: str, wanted: str) -> None:
-    column, _, said = wanted.partition(" ")
-    start = "error executing template __alert_Full: template: __alert_Full"
-    place = f'1:{BEGIN + int(column)}: executing "__alert_Full" at '
-
-    assert expand_or_explain(text, data()) == f"<error expanding template: {start}:{place}{said}>"
+    assert expand_or_explain(text, data()) == wanted
 
 
 @pytest.mark.parametrize(
@@ -123,19 +97,18 @@ def test_times_are_put_for_people(value: str, wanted: str) -> None:
         ("{{ if true }}{{ else }}{{ else }}{{ end }}", 1, "expected end; found {{else}}"),
         ("{{ if }}{{ end }}", 1, "missing value for if"),
         ("{{ }}", 1, "missing value for command"),
-        ("{{ 1 | }}", 1, "missing value for command"),
         ('{{ "a }}', 1, "unterminated quoted string"),
         ("{{ `a }}", 1, "unterminated raw quoted string"),
         ("{{ ( 1 }}", 1, "unclosed left paren"),
-        ("{{ 1 ) }}", 1, "unexpected right paren"),
-        ("{{ /* x }}", 1, "unrecognized character in action: U+002F '/'"),
+        ("{{ 1 ) }}", 1, 'unexpected ")" in command'),
+        ("{{ /* x }}", 1, 'unexpected "/" in command'),
         ("{{/* x }}", 1, "unclosed comment"),
         ("{{\u00a0}}", 1, "unrecognized character in action: U+00A0"),
         ("{{ 1x }}", 1, 'bad number syntax: "1x"'),
         ("{{ 99999999999999999999 }}", 1, 'integer overflow: "99999999999999999999"'),
         ("{{ break }}", 1, "{{break}} outside {{range}}"),
         ("{{ 1 | 2 }}", 1, "non executable command in pipeline stage 2"),
-        ('{{ "\\ud800" | nope }}', 1, 'function "nope" not defined'),
+        ('{{ "\\q" }}', 1, "invalid syntax"),
     ],
 )
 def test_what_cannot_be_parsed_is_told_with_its_line(text: str, line: int, said: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegauge.alerts.templates.errors import BadCall
-from tidegauge.alerts.templates.values import Value, name_type
+from tidegauge.alerts.templates.values import Value, name_type, to_text
 
 _BASIC = (bool, int, float, str)
 _INCOMPATIBLE = "incompatible types for comparison"
@@ -61,4 +61,4 @@ def _is_same(first: Value, second: Value) -> bool:
 
 def _check_comparable(value: Value) -> None:
     if value is not None and not isinstance(value, _BASIC):
-        raise BadCall(f"non-comparable type {name_type(value)}")
+        raise BadCall(f"non-comparable type {to_text(value)}: {name_type(value)}")

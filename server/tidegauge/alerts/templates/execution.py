@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegauge.alerts.templates.errors import BadCall, TemplateError
 from tidegauge.alerts.templates.functions import (
@@ -222,13 +222,18 @@ class Execution:
             return self._call(first.name, command, rest, dot, piped)
         self._node = first
         if rest or piped is not _NOTHING:
-            if isinstance(first, Fields | Variable):
-                name = first.fields[-1] if first.fields else str(first)
-                raise BadCall(f"{name} has arguments but cannot be invoked as function")
+            if isinstance(first, Fields | Variable) and first.fields:
+                raise BadCall(f"{first.fields[-1]} {self._why_not_called(first, dot)}")
             raise BadCall(f"can't give argument to non-function {first}")
         if isinstance(first, Literal) and first.value is None:
             raise BadCall("nil is not a command")
         return self._evaluate(first, dot)
+
+    def _why_not_called(self, first: Fields | Variable, dot: Value) -> str:
+        holder = self._evaluate(replace(first, fields=first.fields[:-1]), dot)
+        if isinstance(holder, GoMap):
+            return "is not a method but has arguments"
+        return "has arguments but cannot be invoked as function"
 
     def _call(
         self, name: str, node: Command, arguments: list[Operand], dot: Value, piped: Value
@@ -236,7 +241,7 @@ class Execution:
         function = self._functions[name]
         count = len(arguments) + (piped is not _NOTHING)
         wanted = len(function.takes)
-        self._node = node
+        self._node = node.operands[0]
         if count < wanted or (count > wanted and not function.more):
             least = f"at least {wanted}" if function.more else str(wanted)
             raise BadCall(f"wrong number of args for {name}: want {least} got {count}")
@@ -274,8 +279,10 @@ class Execution:
             return
         self._node = node
         wanted = go_type_of(kind)
+        if isinstance(node, Literal) and value is None:
+            raise BadCall(f"cannot assign nil to {wanted}")
         if value is None:
-            raise BadCall(f"invalid value; expected {wanted}")
+            raise BadCall(f"wrong type for value; expected {wanted}; got interface {{}}")
         raise BadCall(f"wrong type for value; expected {wanted}; got {name_type(value)}")
 
     def _evaluate(self, operand: Operand, dot: Value) -> Value:

@@ -82,6 +82,8 @@ def _replace_all(pattern: str, replacement: str, text: str) -> str:
     parts: list[str] = []
     at = chars = 0
     for match in _compile(pattern).finditer(text):
+        if parts and match.end() == at:
+            continue  # Go takes no empty match right behind another one.
         parts += (text[at : match.start()], expand_match(replacement, match))
         at = match.end()
         chars += sum(map(len, parts[-2:]))

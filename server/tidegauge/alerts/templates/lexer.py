@@ -24,7 +24,8 @@ _TOKEN = re.compile(
     r"|(?P<field>\.[^\W\d]\w*)"
     r"|(?P<variable>\$\w*)"
     r"|(?P<word>[^\W\d]\w*)"
-    r"|(?P<sign>[.|(),=])"
+    # Any other printable ASCII is a token too, which the parser then has no use for.
+    r"|(?P<sign>[!#-&(-9;-_a-~])"
 )
 
 
@@ -116,7 +117,7 @@ class Lexer:
         while True:
             end = self._end_of_action(position)
             if end is not None:
-                if depth:
+                if depth > 0:
                     raise self.fail(position, "unclosed left paren")
                 found.append(Token("close", "}}", position))
                 return end
@@ -130,8 +131,6 @@ class Lexer:
                 depth += 1
             elif text == ")":
                 depth -= 1
-                if depth < 0:
-                    raise self.fail(position, "unexpected right paren")
             if kind == "word" and text in KEYWORDS:
                 kind = "keyword"
             found.append(Token(kind, text, position))

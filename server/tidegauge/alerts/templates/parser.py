@@ -5,6 +5,7 @@ Source: Go `text/template/parse/parse.go`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ MAX_DEPTH = 50
 _CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "nil": None}
 _MAX_INT = 2**63
 _MAX_DIGITS = 64
+_OCTAL = re.compile(r"[+-]?0[0-7_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class _Parser:
         if token.text == "define":
             self._define(self._name("define"))
             return None
+        self._skip_blanks()
+        position = self._peek().position
         name = self._name(token.text)
         argument = None
         if self._peek().kind == "close":
@@ -133,7 +137,7 @@ class _Parser:
             argument = self._pipeline(f"{token.text} clause", "close")
         if token.text == "block":
             self._define(name, closed=True)
-        return Call(token.position, name, argument)
+        return Call(position, name, argument)
 
     def _branch(self, token: Token) -> Branch:
         known = len(self.variables)
@@ -195,16 +199,16 @@ class _Parser:
         start = self._peek()
         names, assigns = self._declaration(in_range=in_range)
         commands: list[Command] = []
-        piped = True
         while True:
             self._skip_blanks()
             token = self._peek()
             if end in (token.text, token.kind):
                 self._next()
                 break
+            if token.kind == "sign" and token.text not in ".(":
+                raise self.fail(f"unexpected {_show(token)} in {context}", token)
             commands.append(self._command())
-            piped = self.tokens[self.place - 1].text == "|"
-        if piped:
+        if not commands:
             raise self.fail(f"missing value for {context}", token)
         for command in commands[1:]:
             if isinstance(command.operands[0], Literal | Dot) and len(command.operands) == 1:
@@ -316,7 +320,7 @@ class _Parser:
         if len(text) > _MAX_DIGITS:
             raise self.fail(f"bad number syntax: {_quoted(text[:_MAX_DIGITS])}", token)
         try:
-            number = int(text, 0)
+            number = int(text, 8 if _OCTAL.fullmatch(text) else 0)
         except ValueError:
             try:
                 return parse_float(text)
