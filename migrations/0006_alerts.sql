@@ -7,7 +7,7 @@ CREATE TABLE alert_rules (
     revision       bigint NOT NULL DEFAULT nextval('alert_rule_revisions'),
     name           text NOT NULL CHECK (name <> '' AND length(name) <= 200),
     query          text NOT NULL CHECK (query <> ''),
-    condition      text NOT NULL CHECK (condition IN ('gt', 'lt', 'eq', 'ne', 'gte', 'lte')),
+    condition      text NOT NULL CHECK (condition IN ('gt', 'lt', 'eq', 'ne', 'gte', 'lte', 'any')),
     threshold      float8 NOT NULL,
     hold_ms        bigint NOT NULL CHECK (hold_ms >= 0),
     keep_firing_ms bigint NOT NULL CHECK (keep_firing_ms >= 0),
@@ -21,8 +21,13 @@ CREATE TABLE alert_rules (
     annotations    jsonb NOT NULL CHECK (jsonb_typeof(annotations) = 'object'),
     channels       jsonb NOT NULL CHECK (jsonb_typeof(channels) = 'array'),
     owner_id       integer REFERENCES users (id) ON DELETE SET NULL,
+    file_name      text,
+    group_name     text,
+    place          text,
     created_at     timestamptz NOT NULL DEFAULT now(),
-    changed_at     timestamptz NOT NULL DEFAULT now()
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT alert_rules_origin UNIQUE (file_name, group_name, place),
+    CHECK ((file_name IS NULL) = (place IS NULL) AND (file_name IS NULL) = (group_name IS NULL))
 );
 
 ALTER SEQUENCE alert_rule_revisions OWNED BY alert_rules.revision;
@@ -30,6 +35,7 @@ CREATE INDEX alert_rules_owner ON alert_rules (owner_id);
 
 COMMENT ON COLUMN alert_rules.revision IS 'moves with every change, so that an evaluator sees it';
 COMMENT ON COLUMN alert_rules.hold_ms IS 'how long the condition holds before it fires (`for`)';
+COMMENT ON COLUMN alert_rules.file_name IS 'the rule file it was loaded from; NULL: none';
 COMMENT ON COLUMN alert_rules.channels IS 'whom to tell: a list of {type, target, …}';
 
 CREATE TABLE alert_instances (

@@ -13,11 +13,11 @@ from tidegauge.app import create_app
 from tidegauge.auth.actor import SYSTEM
 from tidegauge.auth.principal import LOCAL, Principal, person
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
-from tidegauge.model.alerts import AlertInstance, AlertState
+from tidegauge.model.alerts import AlertInstance, AlertState, Condition, RuleOrigin
 from tidegauge.observability.logs import make_logger
 from tidegauge.services import Services, build_services
 
-from tests.support.alerts import make_change, make_evaluated
+from tests.support.alerts import ENTRY, make_change, make_evaluated, make_rule
 
 API = "/api/v1/alerts"
 PROMETHEUS = "/prometheus/api/v1"
@@ -103,6 +103,7 @@ def test_a_rule_gets_its_defaults_and_says_where_it_is(ada: FlaskClient) -> None
         "interval": "10s",
         "repeat": "4h",
         "owner_id": added["owner_id"],
+        "file": None,
         "created_at": added["created_at"],
         "changed_at": added["changed_at"],
         "state": "inactive",
@@ -135,6 +136,7 @@ def test_what_is_read_can_be_sent_back(ada: FlaskClient) -> None:
         ({"duration": True}, 400, "duration"),
         ({"interval": "10ms"}, 400, "interval"),
         ({"threshold": "x"}, 400, "threshold"),
+        ({"threshold": None}, 400, "threshold: it is missing"),
         ({"notification": {"type": "email"}}, 400, "target"),
         ({"notification": {**HOOK, "type": "pigeon"}}, 400, "pigeon"),
         ({"colour": "red"}, 400, "colour"),
@@ -393,3 +395,23 @@ def test_events_of_alerts_are_annotations_in_grafana(services: Services, ada: Fl
     assert rows[0][4] == "firing,host:a,hot"
     assert [row[2] for row in ask(tags=["host:a", "other"])] == ["other firing"]
     assert len(ask(tags=["hot", "other"], match="any")) == 2
+
+
+def test_a_rule_of_a_file_is_shown_like_one_and_changed_in_its_file_only(
+    services: Services, ada: FlaskClient, sign_in: Callable[..., FlaskClient]
+) -> None:
+    tables = services.storage.alerts
+    assert tables is not None
+    origin = RuleOrigin("node.yml", "hosts", "down/1")
+    fields = {"name": "down", "query": "up == 0", "condition": Condition.ANY}
+    rule = tables.rules.add(make_rule(**fields, origin=origin), ENTRY).rule
+    admin = sign_in("kim", "admin")
+
+    (group,) = ada.get(f"{PROMETHEUS}/rules").get_json()["data"]["groups"]
+    answers = (admin.put(f"{API}/{rule.id}", json=BODY), admin.delete(f"{API}/{rule.id}"))
+
+    assert (group["file"], group["name"]) == ("node.yml", "hosts")
+    assert group["rules"][0]["query"] == "up == 0"
+    assert admin.get(f"{API}/{rule.id}").get_json()["data"]["file"] == "node.yml"
+    assert [one.status_code for one in answers] == [409, 409]
+    assert "node.yml" in answers[0].get_json()["error"]

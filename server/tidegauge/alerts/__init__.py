@@ -4,6 +4,7 @@
   means for all of them; `payloads`: what people are told.
 - `rules`: what a rule may be; `service`: makes, changes, deletes and shows them;
   `marks`: what alerts went through, on the time axis.
+- `rule_files`: Prometheus's rule files; `loading`: brings the stored rules in line with one.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
 - `silencing`: makes, lists and ends silences.
 - `live_state`: a copy of where alerts stand, in the cache.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from tidegauge.alerts.templates.expand import AlertData, Query, expand_or_explain
-from tidegauge.model.alerts import AlertInstance, AlertRule
+from tidegauge.model.alerts import AlertInstance, AlertRule, Condition
 from tidegauge.model.labels import Labels, make_labels
 
 
@@ -53,7 +53,7 @@ def make_payload(
             "severity": rule.severity.value,
             "query": rule.query,
             "condition": rule.condition.value,
-            "threshold": json_number(rule.threshold),
+            "threshold": None if rule.condition is Condition.ANY else json_number(rule.threshold),
         },
         "labels": dict(alert_labels(rule, instance)),
         "annotations": dict(annotations),

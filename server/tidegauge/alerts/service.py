@@ -10,7 +10,7 @@ from tidegauge.alerts.evaluation import end_alert
 from tidegauge.alerts.rules import check_rule
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
-from tidegauge.errors import NotFound, TidegaugeError
+from tidegauge.errors import Conflict, NotFound, TidegaugeError
 from tidegauge.model.alerts import AlertInstance, AlertRule
 from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.alert_events import AlertEvent, AlertEvents
@@ -93,7 +93,8 @@ class AlertService:
         """Put a rule in the place of another; where it asks something else its alerts end.
 
         Raises:
-            NotFound. NotYourRule. InvalidInput, LimitExceeded: it is no rule. Unavailable.
+            NotFound. NotYourRule. InvalidInput, LimitExceeded: it is no rule. Conflict: it comes
+                from a file. Unavailable.
         """
         old = self._find_own(rule_id, principal, "update")
         check_rule(rule, self._parser)
@@ -107,7 +108,7 @@ class AlertService:
         """Delete a rule and end its alerts; what they went through stays in the database.
 
         Raises:
-            NotFound. NotYourRule. Unavailable.
+            NotFound. NotYourRule. Conflict: it comes from a file. Unavailable.
         """
         old = self._find_own(rule_id, principal, "delete")
         entry = actor.entry("alert.delete", f"alert:{rule_id}", {"name": old.name})
@@ -162,6 +163,11 @@ class AlertService:
         if not principal.may_touch("alert", action, rule.owner_id):
             raise NotYourRule(
                 f"alert rule {rule_id} is not yours: its owner may {action} it, or an admin"
+            )
+        if rule.origin is not None:
+            raise Conflict(
+                f"alert rule {rule_id} comes from the file {rule.origin.file}: change it there, "
+                "and load that again with `tidegauge rules load`"
             )
         return rule
 

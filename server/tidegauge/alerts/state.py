@@ -28,6 +28,7 @@ _COMPARE: dict[Condition, Callable[[float, float], bool]] = {
     Condition.NE: operator.ne,
     Condition.GTE: operator.ge,
     Condition.LTE: operator.le,
+    Condition.ANY: lambda _value, _threshold: True,
 }
 
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from tidegauge.alerts.live_state import worst_state
 from tidegauge.alerts.notifiers.channels import hide_secrets
 from tidegauge.alerts.payloads import alert_annotations, alert_labels, json_number
-from tidegauge.alerts.rules import choose_no_data, parse_rule_duration_ms
+from tidegauge.alerts.rules import InvalidRule, choose_no_data, parse_rule_duration_ms
 from tidegauge.alerts.service import RuleView
 from tidegauge.auth.principal import Principal
 from tidegauge.model.alerts import (
@@ -52,7 +52,8 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True):
 
     Args:
         name: what people call it.
-        query, condition, threshold: PromQL, and which of its values are bad.
+        query, condition, threshold: PromQL, and which of its values are bad; `any` wants no
+            threshold.
         duration: how long they are before the alert fires: `5m`, or seconds.
         severity: how bad it is.
         enabled: whether it is evaluated.
@@ -67,8 +68,8 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     query: str
-    condition: Literal["gt", "lt", "eq", "ne", "gte", "lte"]
-    threshold: float
+    condition: Literal["gt", "lt", "eq", "ne", "gte", "lte", "any"]
+    threshold: float | None = None
     duration: str | int | float = "5m"
     severity: Literal["info", "warning", "critical"] = "warning"
     enabled: bool = True
@@ -177,6 +178,7 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
         "interval": _write_duration(rule.interval_ms),
         "repeat": _write_duration(rule.repeat_ms),
         "owner_id": rule.owner_id,
+        "file": None if rule.origin is None else rule.origin.file,
         "created_at": rule.created_ms,
         "changed_at": rule.changed_ms,
         "state": worst_state(view.standing).value,
@@ -188,6 +190,8 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
 
 def _read_rule() -> AlertRule:
     body = read_json(RuleBody)
+    if body.threshold is None and body.condition != "any":
+        raise InvalidRule("threshold", "it is missing")
     channels: Sequence[dict[str, Any]] = (
         [body.notification] if isinstance(body.notification, dict) else body.notification
     )
@@ -201,7 +205,7 @@ def _read_rule() -> AlertRule:
         name=body.name,
         query=body.query,
         condition=Condition(body.condition),
-        threshold=body.threshold,
+        threshold=body.threshold or 0.0,
         hold_ms=parse_rule_duration_ms("duration", body.duration),
         keep_firing_ms=parse_rule_duration_ms("keep_firing_for", body.keep_firing_for),
         interval_ms=parse_rule_duration_ms("interval", interval),

@@ -2,7 +2,8 @@
 
 - `group`: the command group; `environment`: the one place that reads the environment.
 - `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn; `worker`: from
-  RabbitMQ into the database; `dlq`: what could not be stored; `evaluator`: of alert rules.
+  RabbitMQ into the database; `dlq`: what could not be stored; `evaluator`: of alert
+  rules; `rules`: from files.
 - `user`, `token`: people's accounts, and the tokens of machines.
 - `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
 - Behind them `signals`, `child`, `listener`, `http_server`, `banner`, `settings_page`,
@@ -21,6 +22,7 @@ COMMANDS = {
     "serve": "tidegauge.cli.serve:serve",
     "worker": "tidegauge.cli.worker:worker",
     "evaluator": "tidegauge.cli.evaluator:evaluator",
+    "rules": "tidegauge.cli.rules:rules",
     "dlq": "tidegauge.cli.dlq:dlq",
     "user": "tidegauge.cli.user:user",
     "token": "tidegauge.cli.token:token",

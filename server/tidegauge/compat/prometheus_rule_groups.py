@@ -79,13 +79,19 @@ class Group:
 
 
 def group_rules(views: Sequence[RuleView]) -> list[Group]:
-    """Return rules in groups of one interval each, the shortest first."""
-    by_interval: dict[int, list[RuleView]] = {}
+    """Return rules in groups: those of a file's, and of the others those of one interval."""
+    by_place: dict[tuple[str, int, str], list[RuleView]] = {}
     for view in views:
-        by_interval.setdefault(view.stored.rule.interval_ms, []).append(view)
+        rule = view.stored.rule
+        if rule.origin is None:
+            name = f"every {format_duration(rule.interval_ms * NS_PER_MS)}"
+            place = ("", rule.interval_ms, name)
+        else:
+            place = (rule.origin.file, rule.interval_ms, rule.origin.group)
+        by_place.setdefault(place, []).append(view)
     return [
-        Group(FILE, f"every {format_duration(interval_ms * NS_PER_MS)}", interval_ms, rules)
-        for interval_ms, rules in sorted(by_interval.items())
+        Group(file or FILE, name, interval_ms, rules)
+        for (file, interval_ms, name), rules in sorted(by_place.items())
     ]
 
 
@@ -115,7 +121,7 @@ def _shape_rule(view: RuleView, with_alerts: bool) -> dict[str, object]:
         # Prometheus has no word for a resolved rule.
         "state": (AlertState.INACTIVE if state is AlertState.RESOLVED else state).value,
         "name": rule.name,
-        "query": f"({rule.query}) {_OPERATORS[rule.condition]} {rule.threshold:.17g}",
+        "query": _write_query(rule),
         "duration": rule.hold_ms / 1000,
         "keepFiringFor": rule.keep_firing_ms / 1000,
         "labels": dict(_rule_labels(rule)),
@@ -129,6 +135,12 @@ def _shape_rule(view: RuleView, with_alerts: bool) -> dict[str, object]:
     if last is not None and last.error:
         shaped["lastError"] = last.error
     return shaped
+
+
+def _write_query(rule: AlertRule) -> str:
+    if rule.condition is Condition.ANY:
+        return rule.query
+    return f"({rule.query}) {_OPERATORS[rule.condition]} {rule.threshold:.17g}"
 
 
 def _rule_labels(rule: AlertRule) -> Labels:

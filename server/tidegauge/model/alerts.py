@@ -22,7 +22,7 @@ ACTIVE_STATES = (AlertState.PENDING, AlertState.FIRING)
 
 
 class Condition(StrEnum):
-    """How a value is compared with the threshold."""
+    """How a value is compared with the threshold; `any`: whatever is there is bad."""
 
     GT = "gt"
     LT = "lt"
@@ -30,6 +30,7 @@ class Condition(StrEnum):
     NE = "ne"
     GTE = "gte"
     LTE = "lte"
+    ANY = "any"
 
 
 class Policy(StrEnum):
@@ -46,6 +47,20 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOrigin:
+    """Where a rule stands that was loaded from a file.
+
+    Args:
+        file, group: the names of these.
+        place: tells it apart from the others of its group.
+    """
+
+    file: str
+    group: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class AlertRule:
         annotations: texts for people.
         channels: whom to tell, `{type, target, …}` each.
         owner_id: the account whose it is; None: nobody's.
+        origin: the file it was loaded from; None: it was made by the API.
         id: 0 before it is stored.
         revision: moves with every change, over all rules.
         created_ms, changed_ms: Unix ms.
@@ -88,6 +104,7 @@ class AlertRule:
     annotations: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[Mapping[str, object], ...] = ()
     owner_id: int | None = None
+    origin: RuleOrigin | None = None
     id: int = 0
     revision: int = 0
     created_ms: int = 0

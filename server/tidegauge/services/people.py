@@ -14,7 +14,7 @@ from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.resilience.ratelimit import RateLimiter
-from tidegauge.services.parts import PeopleTables, Tools, make_log, open_storage_parts
+from tidegauge.services.parts import PeopleTables, StorageParts, Tools, make_log, open_storage_parts
 from tidegauge.storage.audit import AuditLog
 
 
@@ -61,6 +61,17 @@ def make_people(
         ),
         audit=tables.audit,
     )
+
+
+@contextlib.contextmanager
+def lend_storage(config: Config) -> Iterator[StorageParts]:
+    """Lend the database at `config.database.url` to a command."""
+    tools = Tools(log=make_log(config, "command"))
+    storage = open_storage_parts(config, tools, application_name="tidegauge command")
+    try:
+        yield storage
+    finally:
+        storage.close()
 
 
 @contextlib.contextmanager

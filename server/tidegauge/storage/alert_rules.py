@@ -10,7 +10,7 @@ import orjson
 from psycopg2.extensions import cursor
 
 from tidegauge.errors import NotFound
-from tidegauge.model.alerts import AlertInstance, AlertRule, Condition, Policy, Severity
+from tidegauge.model.alerts import AlertInstance, AlertRule, Condition, Policy, RuleOrigin, Severity
 from tidegauge.model.labels import make_labels
 from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.alert_changes import Change, write_changes
@@ -24,7 +24,8 @@ _AT_MOST_S = 10.0
 _COLUMNS = """
 SELECT rules.id, revision, name, query, condition, threshold, hold_ms, keep_firing_ms, interval_ms,
     repeat_ms, severity, enabled, no_data, on_error, labels, annotations, channels, owner_id,
-    created_at, changed_at, evaluated_at, took_ms, series, missed, error
+    created_at, changed_at, evaluated_at, took_ms, series, missed, error, file_name, group_name,
+    place
 FROM alert_rules AS rules LEFT JOIN alert_evaluations ON rule_id = rules.id
 """
 _READ_ALL = _COLUMNS + "ORDER BY rules.id"
@@ -33,10 +34,11 @@ _FIND = _COLUMNS + "WHERE rules.id = %s"
 _LOCK = "SELECT 1 FROM alert_rules WHERE id = %s FOR UPDATE"
 _ADD = """
 INSERT INTO alert_rules (name, query, condition, threshold, hold_ms, keep_firing_ms, interval_ms,
-    repeat_ms, severity, enabled, no_data, on_error, labels, annotations, channels, owner_id)
+    repeat_ms, severity, enabled, no_data, on_error, labels, annotations, channels, owner_id,
+    file_name, group_name, place)
 VALUES (%(name)s, %(query)s, %(condition)s, %(threshold)s, %(hold_ms)s, %(keep_firing_ms)s,
     %(interval_ms)s, %(repeat_ms)s, %(severity)s, %(enabled)s, %(no_data)s, %(on_error)s,
-    %(labels)s, %(annotations)s, %(channels)s, %(owner_id)s)
+    %(labels)s, %(annotations)s, %(channels)s, %(owner_id)s, %(file)s, %(group)s, %(place)s)
 RETURNING id
 """
 _REPLACE = """
@@ -213,6 +215,7 @@ def _read(row: Sequence[Any]) -> StoredRule:
         annotations=row[15],
         channels=tuple(row[16]),
         owner_id=row[17],
+        origin=None if row[25] is None else RuleOrigin(row[25], row[26], row[27]),
         created_ms=to_ms(row[18]),
         changed_ms=to_ms(row[19]),
     )
@@ -222,6 +225,7 @@ def _read(row: Sequence[Any]) -> StoredRule:
 
 
 def _values(rule: AlertRule) -> dict[str, object]:
+    origin = rule.origin
     return {
         "id": rule.id,
         "name": rule.name,
@@ -240,4 +244,7 @@ def _values(rule: AlertRule) -> dict[str, object]:
         "annotations": orjson.dumps(dict(rule.annotations)).decode(),
         "channels": orjson.dumps([dict(one) for one in rule.channels]).decode(),
         "owner_id": rule.owner_id,
+        "file": None if origin is None else origin.file,
+        "group": None if origin is None else origin.group,
+        "place": None if origin is None else origin.place,
     }

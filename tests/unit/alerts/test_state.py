@@ -143,5 +143,7 @@ def test_conditions_compare_the_value_with_the_threshold(condition: str, bad: se
     assert {value for value in (4, 5, 6) if holds(Condition(condition), value, 5)} == bad
 
 
-def test_nan_is_only_ever_unequal() -> None:
-    assert [one for one in Condition if holds(one, math.nan, 5)] == [Condition.NE]
+def test_nan_is_unequal_and_there_but_never_compares() -> None:
+    bad = [one for one in Condition if holds(one, math.nan, 5)]
+
+    assert bad == [Condition.NE, Condition.ANY]

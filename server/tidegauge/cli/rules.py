@@ -1,0 +1,88 @@
+"""`tidegauge rules`: alert rules from Prometheus's rule files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from tidegauge.cli.environment import read_config
+from tidegauge.errors import ConfigError
+from tidegauge.model.alerts import AlertRule
+
+_FILES = click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+
+
+@click.group()
+def rules() -> None:
+    """Check and load Prometheus's rule files: YAML, with alerting rules."""
+
+
+@rules.command()
+@_FILES
+def check(files: Sequence[Path]) -> None:
+    """Say whether rule files could be loaded."""
+    for path in files:
+        click.echo(f"{path}: {len(_read(path, ()))} alerting rules")
+
+
+@rules.command()
+@_FILES
+@click.option("--email", "emails", multiple=True, help="Tell this address.  Repeatable.")
+@click.option("--webhook", "webhooks", multiple=True, help="Tell this URL.  Repeatable.")
+def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) -> None:
+    """Load rule files into the database at DATABASE_URL.
+
+    The rules of a file are known by its name: loaded again, what is new is made, what is gone is
+    deleted, and what has not changed goes on as if nothing had been.
+    """
+    config = read_config()
+    if not config.database.url:
+        raise ConfigError("DATABASE_URL is not set; rules are stored there")
+    from tidegauge.alerts.loading import load_rules
+    from tidegauge.auth.actor import COMMAND
+    from tidegauge.services.people import lend_storage
+
+    channels: tuple[Mapping[str, object], ...] = tuple(
+        {"type": kind, "target": target}
+        for kind, targets in (("email", emails), ("webhook", webhooks))
+        for target in targets
+    )
+    # All are read before any is stored.
+    wanted = [(path, _read(path, channels)) for path in files]
+    with lend_storage(config) as storage:
+        assert storage.alerts is not None
+        for path, found in wanted:
+            done = load_rules(
+                storage.alerts.rules,
+                path.name,
+                found,
+                COMMAND,
+                clock_ms=lambda: time.time_ns() // 1_000_000,
+            )
+            click.echo(
+                f"{path}: {done.made} made, {done.changed} changed, {done.deleted} deleted, "
+                f"{done.same} as before"
+            )
+
+
+def _read(path: Path, channels: tuple[Mapping[str, object], ...]) -> list[AlertRule]:
+    from tidegauge.alerts.rule_files import parse_rule_file
+    from tidegauge.query.parsing import QueryParser
+
+    config = read_config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} cannot be read: {exc}") from exc
+    return parse_rule_file(
+        text,
+        file=path.name,
+        parser=QueryParser(max_depth=config.query.max_depth),
+        interval_ms=config.alerts.interval_s * 1000,
+        channels=channels,
+    )
