@@ -17,6 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_IPV6_INTERNET = ipaddress.IPv6Network("2000::/3")
 # Not global, or leads to the machine that runs the virtual ones, whatever `ipaddress` says.
 _NEVER_PUBLIC = tuple(
     ipaddress.ip_network(text)
@@ -25,9 +26,7 @@ _NEVER_PUBLIC = tuple(
         "192.0.0.0/24",  # Oracle's among them
         "100.64.0.0/10",  # Alibaba's among them
         "192.88.99.0/24",
-        "::/96",
-        "64:ff9b:1::/48",
-        "fec0::/10",
+        "3fff::/20",
     )
 )
 
@@ -98,6 +97,8 @@ def find_embedded(address: Address) -> Address:
 def is_public(address: Address) -> bool:
     """Return whether an address is of the open internet."""
     inner = find_embedded(address)
+    if isinstance(inner, ipaddress.IPv6Address) and inner not in _IPV6_INTERNET:
+        return False
     listed = any(inner.version == one.version and inner in one for one in _NEVER_PUBLIC)
     return inner.is_global and not inner.is_multicast and not listed
 
