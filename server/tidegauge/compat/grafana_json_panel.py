@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegauge.annotations.service import AnnotationService
+from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_annotations import (
     ANNOTATIONS,
     SOURCES,
@@ -42,6 +43,7 @@ class Panel:
     Args:
         query: answers PromQL.
         annotations: has the marks.
+        principal: who asks.
         limits: the limits of a query, which hold for all of them together.
         monotonic: the monotonic clock, seconds.
         body: what was asked.
@@ -55,6 +57,7 @@ class Panel:
         *,
         query: QueryService,
         annotations: AnnotationService,
+        principal: Principal,
         limits: QueryConfig,
         monotonic: Callable[[], float],
         body: QueryBody,
@@ -62,7 +65,7 @@ class Panel:
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._query, self._annotations = query, annotations
+        self._query, self._annotations, self._principal = query, annotations, principal
         self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
         self._variables = Variables(variables, {})
@@ -112,7 +115,7 @@ class Panel:
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
             wanted = read_wanted(payload, variables, grid)
-            return make_annotation_table(source(self._annotations, wanted))
+            return make_annotation_table(source(self._annotations, wanted, self._principal))
         options = read_options(payload, variables)
         question = self._make_question(target, options, grid)
         look = Look(target.ref_id, question.text, options.alias)
