@@ -495,6 +495,20 @@ class TestWithoutDatabase:
 
         assert away.get("/api/v1/auth/me").status_code == 503
 
+    def test_a_role_that_was_taken_away_is_not_believed_of_whom_grafana_names(
+        self, app: Flask, away: FlaskClient, wait
+    ) -> None:
+        admin = sign_in(app, "admin")
+        token = make_token(admin, "dashboards")["token"]
+        headers = {**bearer(token), **GRAFANA, "X-Grafana-User": "editor"}
+        for client in (app.test_client(), away):
+            known = client.get("/api/v1/auth/me", headers=headers).get_json()["data"]
+            assert known["role"] == "editor"
+
+        admin.patch(f"/api/v1/users/{id_of(admin, 'editor')}", json={"role": "viewer"})
+
+        wait(lambda: away.get("/api/v1/auth/me", headers=headers).status_code == 503)
+
     def test_who_is_not_known_hears_that_nobody_can_say(self, app, away: FlaskClient) -> None:
         away.set_cookie("tidegauge_session", "C" * 43)
 
