@@ -12,13 +12,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
 from tidegauge.auth.actor import SYSTEM
-from tidegauge.config import AccessConfig, Config, DatabaseConfig, TraceConfig
+from tidegauge.config import AccessConfig, Config, DatabaseConfig, LimitsConfig, TraceConfig
 from tidegauge.observability.logs import make_logger
 from tidegauge.services import Services, build_services
 
 PASSWORD = "correct horse battery"
 ROLES = {"owner": "editor", "other": "editor", "viewer": "viewer"}
 """Who lives there, beside `admin`, and in which role."""
+_UNLIMITED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def open_town(database_url: str) -> Iterator[Town]:
     config = Config(
         access=AccessConfig(logins_per_minute=1000),
         database=DatabaseConfig(url=database_url),
+        # Attacks are many requests; told to come later, they would prove nothing.
+        limits=LimitsConfig(ingest_per_minute=_UNLIMITED, query_per_minute=_UNLIMITED),
         trace=TraceConfig(own_metrics_s=0),
     )
     log = io.BytesIO()
