@@ -7,13 +7,15 @@ import time
 from typing import Any
 
 import pytest
-from tidegauge.auth.actor import SYSTEM
+from tidegauge.auth.actor import SYSTEM, Actor
 from tidegauge.auth.identities import Identities
-from tidegauge.auth.login import MOST_FAILURES
+from tidegauge.auth.login import MOST_FAILURES, WrongPassword
 from tidegauge.auth.secrets import digest, make_session_id
 from tidegauge.cache.inprocess import InProcessCache
 from tidegauge.services.commands import lend_storage
+from tidegauge.services.people import open_people
 
+from tests.support.statements import note_statements
 from tests.support.town import PASSWORD, Town
 
 ME = "/api/v1/auth/me"
@@ -83,6 +85,32 @@ def test_ones_own_password_cannot_be_guessed_from_an_open_browser(town: Town) ->
     assert {guess(f"guess number {number}") for number in range(MOST_FAILURES)} == {401}
     assert guess(PASSWORD) == 401
     assert client.get(ME).status_code == 200
+    told = [row["actor_name"] for row in town.audit() if row["action"] == "password.refused"]
+    assert told == ["careless"] * (MOST_FAILURES + 1)
+
+
+def test_a_name_that_nobody_has_costs_the_database_as_much_as_another(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = note_statements(monkeypatch)
+    make_person(town, "known")
+    make_person(town, "shut out")
+    actor, told = Actor("stranger", ""), {}
+
+    with open_people(town.services.config) as people:
+        user = people.accounts.find_user("shut out")
+        assert user is not None
+        people.accounts.change_user(user.id, SYSTEM, disabled=True)
+        for name in ("known", "nobody", "shut out"):
+            sent.clear()
+            with pytest.raises(WrongPassword):
+                people.logins.login(
+                    name, "not the password", actor=actor, user_agent="", old_session=""
+                )
+            told[name] = list(sent)
+
+    assert told["known"] == told["nobody"] == told["shut out"]
+    assert "UPDATE" in told["known"]
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)

@@ -143,7 +143,12 @@ class Accounts:
         fits = found is not None and self._passwords.verify(old, found.password_hash)
         if found is None or not fits or found.locked:
             # Whoever found an open browser must not be able to guess on without an end.
-            self._users.note_failed_login(user_id, most=MOST_FAILURES, lock_s=ACCOUNT_LOCK_S)
+            self._users.note_failed_login(
+                user_id,
+                actor.entry("password.refused", f"user:{user_id}"),
+                most=MOST_FAILURES,
+                lock_s=ACCOUNT_LOCK_S,
+            )
             raise WrongPassword("the present password is not right, or the account is locked")
         self.change_user(user_id, actor, password=new)
 

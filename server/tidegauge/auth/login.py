@@ -155,12 +155,16 @@ class Logins:
             )
 
     def _note_failure(self, name: str, found: LoginRow | None, actor: Actor, *, fits: bool) -> None:
-        if found is not None and not fits and not found.locked:
-            self._users.note_failed_login(found.user.id, most=MOST_FAILURES, lock_s=ACCOUNT_LOCK_S)
+        counts = found is not None and not fits and not found.locked
         target = f"user:{found.user.id}" if found is not None else ""
         # What was typed as a name may be a password: only names that exist are recorded.
         details = {"name": name} if found is not None else {"name": "unknown"}
-        self._audit.write(actor.entry("session.refused", target, details))
+        self._users.note_failed_login(
+            found.user.id if found is not None and counts else None,
+            actor.entry("session.refused", target, details),
+            most=MOST_FAILURES,
+            lock_s=ACCOUNT_LOCK_S,
+        )
 
 
 def _wrong_password() -> WrongPassword:
