@@ -62,6 +62,8 @@ class AnnotationService:
             raise InvalidInput(f"limit: {asked.limit} is not from 1 to {MAX_PAGE}")
         if len(asked.tags) > MAX_TAGS:
             raise InvalidInput(f"tags: {len(asked.tags)} of them, at most {MAX_TAGS} are taken")
+        for tag in asked.tags:
+            _check_text("tags", tag, MAX_TAG_CHARS)
         before_ms = asked.before[0] if asked.before else None
         times = (("start", asked.start_ms), ("end", asked.end_ms), ("after", before_ms))
         for name, time_ms in times:

@@ -13,7 +13,7 @@ from tidegauge.compat.grafana_json_annotations import (
     make_annotation_table,
     read_wanted,
 )
-from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid, read_text
+from tidegauge.compat.grafana_json_body import Grid, PanelBody, PanelTarget, choose_grid, read_text
 from tidegauge.compat.grafana_json_frames import (
     Frame,
     Look,
@@ -57,7 +57,7 @@ class Panel:
         annotations: AnnotationService,
         limits: QueryConfig,
         monotonic: Callable[[], float],
-        body: QueryBody,
+        body: PanelBody,
         now_ms: int,
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
@@ -69,7 +69,7 @@ class Panel:
         self._until_s = monotonic() + PANEL_TIMEOUT_S
         self._points = self._series = 0
 
-    def answer(self, target: Target) -> Rendered:
+    def answer(self, target: PanelTarget) -> Rendered:
         """Return the frames of one target, as JSON.
 
         Raises:
@@ -82,7 +82,7 @@ class Panel:
                 raise
             raise _name_query(exc, target.ref_id) from exc
 
-    def _answer(self, target: Target) -> Rendered:
+    def _answer(self, target: PanelTarget) -> Rendered:
         payload = read_payload(target.payload)
         grid = self._choose_grid()
         if target.ref_id == ANNOTATIONS:
@@ -107,7 +107,7 @@ class Panel:
             return render_kept(make_table, answer, look)
         return render_kept(make_series, self._ask(question, grid), look)
 
-    def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> Frame:
+    def _annotate(self, target: PanelTarget, payload: Mapping[str, Any], grid: Grid) -> Frame:
         variables = self._variables.with_built_in(built_in_variables(grid))
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
@@ -118,7 +118,7 @@ class Panel:
         look = Look(target.ref_id, question.text, options.alias)
         return make_annotation_table(find_events(self._ask(question, grid), look))
 
-    def _make_question(self, target: Target, options: Options, grid: Grid) -> Question:
+    def _make_question(self, target: PanelTarget, options: Options, grid: Grid) -> Question:
         return make_question(
             target,
             options,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tidegauge.compat.grafana_json_body import Grid, Target, read_text
+from tidegauge.compat.grafana_json_body import Grid, PanelTarget, read_text
 from tidegauge.compat.grafana_json_filters import match_values
 from tidegauge.compat.grafana_json_payload import QUANTILES, InvalidOption, Options
 from tidegauge.compat.grafana_json_variables import Variables
@@ -58,7 +58,7 @@ class Question:
     unit: str
 
 
-def is_builder(target: Target) -> bool:
+def is_builder(target: PanelTarget) -> bool:
     """Return whether a target names a metric; plugins before 0.6 do not say."""
     if target.editor_mode in ("builder", "code"):
         return target.editor_mode == "builder"
@@ -83,7 +83,7 @@ def built_in_variables(grid: Grid) -> dict[str, str]:
 
 
 def make_question(
-    target: Target,
+    target: PanelTarget,
     options: Options,
     variables: Variables,
     *,
