@@ -169,6 +169,7 @@ def _answer(body: PanelBody) -> Sequence[Rendered]:
     now_ms = held.clock_ms()
     panel = Panel(
         query=held.query,
+        parser=held.parser,
         annotations=held.annotations,
         limits=held.config.query,
         monotonic=held.monotonic,

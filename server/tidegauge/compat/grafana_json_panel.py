@@ -30,6 +30,7 @@ from tidegauge.config import QueryConfig
 from tidegauge.errors import DeadlineExceeded, LimitExceeded, TidegaugeError
 from tidegauge.model.matchers import Matcher
 from tidegauge.query.limits import SERIES_SETTING, count_points, count_series
+from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import Answer, QueryOptions, QueryService
 
 PANEL_TIMEOUT_S = 25.0
@@ -41,6 +42,7 @@ class Panel:
 
     Args:
         query: answers PromQL.
+        parser: makes trees of it.
         annotations: has the marks.
         limits: the limits of a query, which hold for all of them together.
         monotonic: the monotonic clock, seconds.
@@ -54,6 +56,7 @@ class Panel:
         self,
         *,
         query: QueryService,
+        parser: QueryParser,
         annotations: AnnotationService,
         limits: QueryConfig,
         monotonic: Callable[[], float],
@@ -62,7 +65,7 @@ class Panel:
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._query, self._annotations = query, annotations
+        self._query, self._parser, self._annotations = query, parser, annotations
         self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
         self._variables = Variables(variables, {})
@@ -125,7 +128,7 @@ class Panel:
             self._variables.with_built_in(built_in_variables(grid)),
             step_ms=grid.step_ms,
             filters=self._filters,
-            query=self._query,
+            parser=self._parser,
         )
 
     def _ask(self, question: Question, grid: Grid) -> Answer:

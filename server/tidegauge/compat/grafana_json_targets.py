@@ -20,7 +20,7 @@ from tidegauge.promql.durations import NS_PER_MS, format_range
 from tidegauge.promql.narrowing import narrow
 from tidegauge.promql.printer import print_expr
 from tidegauge.promql.tokens import IDENTIFIER, KEYWORDS
-from tidegauge.query.service import QueryService
+from tidegauge.query.parsing import QueryParser
 
 SCRAPE_MS = 15_000
 """How often senders are taken to send, where windows are chosen; Grafana's own assumption."""
@@ -89,7 +89,7 @@ def make_question(
     *,
     step_ms: int,
     filters: tuple[Matcher, ...],
-    query: QueryService,
+    parser: QueryParser,
 ) -> Question:
     """Return what a target asks, narrowed by the ad-hoc filters.
 
@@ -104,7 +104,7 @@ def make_question(
         expr = _select(names)
         unit = unit or _find_unit(names[0], options)
     else:
-        expr = query.parse(variables.fill_query(said))
+        expr = parser.parse(variables.fill_query(said))
     if options.rate:
         expr = _take_rate(expr, options.rate, options.window_ms or _rate_window_ms(step_ms))
     if options.aggregation:
