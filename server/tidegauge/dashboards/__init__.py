@@ -1,0 +1,13 @@
+"""Dashboards: what they are, who may change them, and Grafana's JSON in and out.
+
+A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of it.
+
+- `grafana_json`: finding one's way in such a document. `grafana_import`: taking one in.
+- `grafana_queries`: its PromQL; `grafana_variables`: Grafana's variables in it.
+- `grafana_diff`: what two of them differ in. `grid`: where panels lie.
+- `errors`: what can be wrong.
+
+`services` wires it, `api` and `cli` use it.
+"""
+
+from __future__ import annotations
