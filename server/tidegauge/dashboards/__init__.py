@@ -5,7 +5,9 @@ A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of 
 - `grafana_json`: finding one's way in such a document. `grafana_import`: taking one in.
 - `grafana_queries`: its PromQL; `grafana_variables`: Grafana's variables in it.
 - `grafana_diff`: what two of them differ in. `grid`: where panels lie.
-- `errors`: what can be wrong.
+- `dashboard_view`, `panel_view`: the same as Tidegauge's API shows it, and back. `kinds`: the
+  seven types of panels; `grafana_upgrade`: panels of the old kinds as today's.
+- `validation`: what a dashboard has to keep to. `errors`: what can be wrong.
 
 `services` wires it, `api` and `cli` use it.
 """
