@@ -7,6 +7,8 @@ A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of 
 - `grafana_diff`: what two of them differ in. `grid`: where panels lie.
 - `dashboard_view`, `panel_view`: the same as Tidegauge's API shows it, and back. `kinds`: the
   seven types of panels; `grafana_upgrade`: panels of the old kinds as today's.
+- `service`: made, found, changed, deleted; `panels`: single ones; `history`: the versions;
+  `folders`. Behind them `access` (who may), `reads` (the cache), `guarded` (the breaker).
 - `validation`: what a dashboard has to keep to. `errors`: what can be wrong.
 
 `services` wires it, `api` and `cli` use it.

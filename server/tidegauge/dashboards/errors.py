@@ -16,8 +16,9 @@ class InvalidDashboard(InvalidInput):
     code = "bad_dashboard"
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}" if path else reason)
-        self.path, self.reason = path, reason
+        # A panel that was sent alone has no path of its own.
+        self.path, self.reason = path.lstrip("."), reason
+        super().__init__(f"{self.path}: {reason}" if self.path else reason)
 
 
 class NotYours(TidegaugeError):

@@ -1,0 +1,59 @@
+"""The services of dashboards, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegauge.cache.protocol import Cache
+from tidegauge.config import Config
+from tidegauge.dashboards.folders import FolderService
+from tidegauge.dashboards.history import HistoryService
+from tidegauge.dashboards.panels import PanelService
+from tidegauge.dashboards.reads import DashboardReads
+from tidegauge.dashboards.service import DashboardService
+from tidegauge.query.parsing import QueryParser
+from tidegauge.resilience.breaker import CircuitBreaker
+from tidegauge.services.parts import DashboardTables, Tools
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardServices:
+    """Dashboards, their panels, their versions, their folders."""
+
+    dashboards: DashboardService
+    panels: PanelService
+    history: HistoryService
+    folders: FolderService
+
+
+def make_dashboards(
+    tables: DashboardTables,
+    config: Config,
+    tools: Tools,
+    *,
+    cache: Cache,
+    parser: QueryParser,
+    breaker: CircuitBreaker,
+) -> DashboardServices:
+    """Return the services over these tables.
+
+    Args:
+        cache: shared by all processes, where there are several.
+        parser: checks queries.
+        breaker: guards the tables.
+    """
+    dashboards = DashboardService(
+        store=tables.dashboards,
+        folders=tables.folders,
+        reads=DashboardReads(store=tables.dashboards, cache=cache, ttl_s=config.dashboards.cache_s),
+        parser=parser,
+        config=config.dashboards,
+        breaker=breaker,
+        new_uid=tools.new_id,
+    )
+    return DashboardServices(
+        dashboards=dashboards,
+        panels=PanelService(dashboards=dashboards),
+        history=HistoryService(store=tables.dashboards, dashboards=dashboards),
+        folders=FolderService(store=tables.folders, breaker=breaker, new_uid=tools.new_id),
+    )
