@@ -1,0 +1,87 @@
+"""`/api/v1/dashboards/<id>/versions`: saved versions. Source: SPEC §6."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from tidegauge.api.dashboard_answers import answer_dashboard, write_time
+from tidegauge.api.dashboards import principal_at_hand, read_expected
+from tidegauge.api.schemas.dashboards import MAX_VERSION, RestoreBody
+from tidegauge.api.schemas.loading import load, read_value
+from tidegauge.dashboards.grafana_diff import MAX_CHANGES
+from tidegauge.storage.dashboard_rows import VersionRow
+from tidegauge.web.access import require
+from tidegauge.web.bodies import MAX_JSON_BYTES
+from tidegauge.web.context import dashboards
+from tidegauge.web.errors import json_response
+from tidegauge.web.params import InvalidParameter, read_params
+
+DEFAULT_LISTED = 100
+MAX_LISTED = 1000
+
+blueprint = Blueprint(
+    "dashboard_versions", __name__, url_prefix="/api/v1/dashboards/<int:dashboard_id>"
+)
+
+
+@blueprint.get("/versions")
+@require("dashboard:read")
+def list_versions(dashboard_id: int) -> Response:
+    """List the versions, newest first."""
+    params = read_params()
+    limit = params.count("limit", default=DEFAULT_LISTED, high=MAX_LISTED) or DEFAULT_LISTED
+    rows = dashboards().history.versions(
+        principal_at_hand(),
+        dashboard_id,
+        before=params.count("before", high=MAX_VERSION) or None,
+        limit=limit,
+    )
+    following = rows[-1].version if len(rows) == limit else None
+    return json_response({"data": [_describe(row) for row in rows], "next": following})
+
+
+@blueprint.get("/versions/<int:version>")
+@require("dashboard:read")
+def read_version(dashboard_id: int, version: int) -> Response:
+    """Show one version, as Grafana's JSON."""
+    row, document = dashboards().history.read(principal_at_hand(), dashboard_id, version)
+    return json_response({"data": {**_describe(row), "dashboard": document}})
+
+
+@blueprint.get("/versions/diff")
+@require("dashboard:read")
+def diff_versions(dashboard_id: int) -> Response:
+    """Compare two versions."""
+    params = read_params()
+    old, new = (params.count(name, high=MAX_VERSION) for name in ("from", "to"))
+    for name, version in (("from", old), ("to", new)):
+        if not version:
+            raise InvalidParameter(name, "the number of a version is wanted")
+    changes = dashboards().history.diff(principal_at_hand(), dashboard_id, old=old, new=new)
+    data = [{"path": one.path, "old": one.old, "new": one.new} for one in changes]
+    return json_response({"data": data, "truncated": len(changes) == MAX_CHANGES})
+
+
+@blueprint.post("/restore")
+@require("dashboard:update:own")
+def restore_version(dashboard_id: int) -> Response:
+    """Store an earlier version anew, as the next one."""
+    said = load(RestoreBody(), read_value(MAX_JSON_BYTES))
+    restored = dashboards().history.restore(
+        principal_at_hand(),
+        dashboard_id,
+        said["version"],
+        read_expected({}),
+        said.get("message", ""),
+    )
+    return answer_dashboard(restored)
+
+
+def _describe(row: VersionRow) -> dict[str, object]:
+    return {
+        "version": row.version,
+        "author_id": row.author_id,
+        "author": row.author,
+        "message": row.message,
+        "created_at": write_time(row.created_ms),
+    }
