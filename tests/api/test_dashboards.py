@@ -8,11 +8,16 @@ from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from tidegauge.app import create_app
+from tidegauge.auth.actor import SYSTEM
+from tidegauge.auth.principal import person
 from tidegauge.config import Config, DashboardsConfig, DatabaseConfig, TraceConfig
 from tidegauge.observability.logs import make_logger
 from tidegauge.services import Services, build_services
 
+from tests.support.people import ALMIGHTY
 from tests.unit.dashboards.examples import SHARED, dashboard, panel
 
 pytestmark = pytest.mark.services
@@ -36,6 +41,12 @@ def services(config: Config) -> Iterator[Services]:
     built = build_services(config, log=log)
     yield built
     built.close()
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    """The application for an admin's programs."""
+    return create_app(services, local=ALMIGHTY)
 
 
 def make(client: FlaskClient, **fields: Any) -> dict[str, Any]:
@@ -284,3 +295,34 @@ def test_without_a_database_there_are_no_dashboards_and_the_breaker_opens(
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].get_json()["code"] == "unavailable"
     assert answers[-1].get_json()["code"] == "circuit_open"
+
+
+def test_people_see_and_change_what_is_theirs_to_see_and_change(services: Services) -> None:
+    people = services.people
+    assert people is not None
+    clients = {}
+    for name, role in (("ada", "editor"), ("bob", "editor"), ("vic", "viewer"), ("root", "admin")):
+        row = people.accounts.create_user(name, "correct horse battery", role, SYSTEM)
+        clients[name] = create_app(services, local=person(row.id, name, role)).test_client()
+    ada, bob, vic, root = clients.values()
+    mine = make(ada)
+    shared = make(ada, public=True)
+
+    assert (mine["owner"], root.get(f"{URL}/{mine['id']}").status_code) == ("ada", 200)
+    for other in (bob, vic):
+        assert other.get(f"{URL}/{mine['id']}").status_code == 404
+        assert other.get(f"{URL}/{shared['id']}").status_code == 200
+        assert len(other.get(URL).get_json()["data"]) == 1
+    body = {"title": "x", "version": 1}
+    assert bob.put(f"{URL}/{mine['id']}", json=body).status_code == 404
+    assert bob.put(f"{URL}/{shared['id']}", json=body).status_code == 403
+    assert vic.put(f"{URL}/{shared['id']}", json=body).status_code == 403
+    assert vic.post(URL, json={"title": "x"}).status_code == 403
+    assert bob.post("/api/v1/folders", json={"title": "x"}).status_code == 403
+    assert root.put(f"{URL}/{shared['id']}", json=body).status_code == 200
+
+    log = root.get(f"/api/v1/admin/audit?target=dashboard:{shared['id']}").get_json()["data"]
+    assert [(entry["actor_name"], entry["action"]) for entry in log] == [
+        ("root", "dashboard.update"),
+        ("ada", "dashboard.create"),
+    ]

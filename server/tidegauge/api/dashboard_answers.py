@@ -69,6 +69,7 @@ def describe_row(row: DashboardRow) -> Body:
         "folder": row.folder,
         "public": row.is_public,
         "owner_id": row.owner_id,
+        "owner": row.owner,
         "version": row.version,
         "created_at": write_time(row.created_ms),
         "changed_at": write_time(row.changed_ms),

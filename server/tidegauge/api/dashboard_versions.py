@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from tidegauge.api.dashboard_answers import answer_dashboard, write_time
-from tidegauge.api.dashboards import principal_at_hand, read_expected
+from tidegauge.api.dashboards import read_expected, sender_at_hand
 from tidegauge.api.schemas.dashboards import MAX_VERSION, RestoreBody
 from tidegauge.api.schemas.loading import load, read_value
 from tidegauge.dashboards.grafana_diff import MAX_CHANGES
@@ -31,7 +31,7 @@ def list_versions(dashboard_id: int) -> Response:
     params = read_params()
     limit = params.count("limit", default=DEFAULT_LISTED, high=MAX_LISTED) or DEFAULT_LISTED
     rows = dashboards().history.versions(
-        principal_at_hand(),
+        sender_at_hand(),
         dashboard_id,
         before=params.count("before", high=MAX_VERSION) or None,
         limit=limit,
@@ -44,7 +44,7 @@ def list_versions(dashboard_id: int) -> Response:
 @require("dashboard:read")
 def read_version(dashboard_id: int, version: int) -> Response:
     """Show one version, as Grafana's JSON."""
-    row, document = dashboards().history.read(principal_at_hand(), dashboard_id, version)
+    row, document = dashboards().history.read(sender_at_hand(), dashboard_id, version)
     return json_response({"data": {**_describe(row), "dashboard": document}})
 
 
@@ -57,7 +57,7 @@ def diff_versions(dashboard_id: int) -> Response:
     for name, version in (("from", old), ("to", new)):
         if not version:
             raise InvalidParameter(name, "the number of a version is wanted")
-    changes = dashboards().history.diff(principal_at_hand(), dashboard_id, old=old, new=new)
+    changes = dashboards().history.diff(sender_at_hand(), dashboard_id, old=old, new=new)
     data = [{"path": one.path, "old": one.old, "new": one.new} for one in changes]
     return json_response({"data": data, "truncated": len(changes) == MAX_CHANGES})
 
@@ -68,7 +68,7 @@ def restore_version(dashboard_id: int) -> Response:
     """Store an earlier version anew, as the next one."""
     said = load(RestoreBody(), read_value(MAX_JSON_BYTES))
     restored = dashboards().history.restore(
-        principal_at_hand(),
+        sender_at_hand(),
         dashboard_id,
         said["version"],
         read_expected({}),

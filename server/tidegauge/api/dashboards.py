@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -21,8 +20,7 @@ from tidegauge.api.schemas.dashboards import (
     read_inputs,
 )
 from tidegauge.api.schemas.loading import InvalidBody, load, read_value
-from tidegauge.auth.permissions import ROLE_PERMISSIONS
-from tidegauge.auth.principal import LOCAL, Principal
+from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.errors import VersionMissing
 from tidegauge.dashboards.panels import PanelId
 from tidegauge.dashboards.service import Expected
@@ -31,6 +29,7 @@ from tidegauge.storage.dashboard_rows import DashboardFilter
 from tidegauge.web.access import require
 from tidegauge.web.context import dashboards, services
 from tidegauge.web.errors import json_response
+from tidegauge.web.identity import current_actor, current_principal
 from tidegauge.web.params import InvalidParameter, Params, read_params
 
 BODY_SETTING = "TIDEGAUGE_DASHBOARD_MAX_BYTES"
@@ -44,9 +43,9 @@ MAX_OWNER = 2**31 - 1
 blueprint = Blueprint("dashboards", __name__, url_prefix="/api/v1")
 
 
-def principal_at_hand() -> Principal:
+def sender_at_hand() -> Sender:
     """Return who sends the current request."""
-    return replace(LOCAL, permissions=ROLE_PERMISSIONS["admin"])
+    return Sender(current_principal(), current_actor())
 
 
 @blueprint.get("/dashboards")
@@ -64,7 +63,7 @@ def list_dashboards() -> Response:
         after=read_after(_text(params, "after")),
         limit=limit,
     )
-    rows = dashboards().dashboards.search(principal_at_hand(), wanted)
+    rows = dashboards().dashboards.search(sender_at_hand(), wanted)
     following = write_after(rows[-1]) if len(rows) == limit else None
     return json_response({"data": [describe_row(row) for row in rows], "next": following})
 
@@ -75,7 +74,7 @@ def create_dashboard() -> Response:
     """Make a dashboard."""
     fields = load(DashboardBody(), _read())
     _number_panels(fields, None)
-    made = dashboards().dashboards.create(principal_at_hand(), fields)
+    made = dashboards().dashboards.create(sender_at_hand(), fields)
     return answer_dashboard(made, 201)
 
 
@@ -83,7 +82,7 @@ def create_dashboard() -> Response:
 @require("dashboard:read")
 def read_dashboard(dashboard_id: int) -> Response:
     """Show a dashboard as it is at this moment."""
-    found = dashboards().dashboards.read(principal_at_hand(), dashboard_id)
+    found = dashboards().dashboards.read(sender_at_hand(), dashboard_id)
     if request.if_none_match.contains_weak(str(found.row.version)):
         return Response(status=304, headers={"ETag": f'"{found.row.version}"'})
     return answer_dashboard(found)
@@ -98,7 +97,7 @@ def update_dashboard(dashboard_id: int) -> Response:
     if expected is None and not request.if_match.star_tag:
         raise VersionMissing
     _number_panels(fields, dashboard_id)
-    changed = dashboards().dashboards.update(principal_at_hand(), dashboard_id, fields, expected)
+    changed = dashboards().dashboards.update(sender_at_hand(), dashboard_id, fields, expected)
     return answer_dashboard(changed)
 
 
@@ -106,7 +105,7 @@ def update_dashboard(dashboard_id: int) -> Response:
 @require("dashboard:delete:own")
 def delete_dashboard(dashboard_id: int) -> Response:
     """Delete a dashboard with all its versions."""
-    dashboards().dashboards.delete(principal_at_hand(), dashboard_id, read_expected({}))
+    dashboards().dashboards.delete(sender_at_hand(), dashboard_id, read_expected({}))
     return Response(status=204)
 
 
@@ -121,7 +120,7 @@ def import_grafana() -> Response:
     if inputs is None:
         raise InvalidBody("inputs: texts by name are wanted, or a list of {name, value}")
     taken = dashboards().dashboards.take(
-        principal_at_hand(),
+        sender_at_hand(),
         said.pop("dashboard"),
         inputs=inputs,
         overwrite=said.pop("overwrite", False),
@@ -134,7 +133,7 @@ def import_grafana() -> Response:
 @require("dashboard:read")
 def export_grafana(dashboard_id: int) -> Response:
     """Give a dashboard as Grafana loads it."""
-    found = dashboards().dashboards.read(principal_at_hand(), dashboard_id)
+    found = dashboards().dashboards.read(sender_at_hand(), dashboard_id)
     response = json_response({**found.document, "version": found.row.version})
     response.headers["ETag"] = f'"{found.row.version}"'
     return response
@@ -146,7 +145,7 @@ def add_panel(dashboard_id: int) -> Response:
     """Put a new panel on a dashboard."""
     fields = load(PanelBody(), _read())
     made, panel_id = dashboards().panels.add(
-        principal_at_hand(), dashboard_id, fields, read_expected(fields)
+        sender_at_hand(), dashboard_id, fields, read_expected(fields)
     )
     return answer_panel(made, panel_id, 201)
 
@@ -156,7 +155,7 @@ def add_panel(dashboard_id: int) -> Response:
 def read_panel(panel_id: str) -> Response:
     """Show a panel."""
     wanted = PanelId.parse(panel_id)
-    found = dashboards().dashboards.read(principal_at_hand(), wanted.dashboard_id)
+    found = dashboards().dashboards.read(sender_at_hand(), wanted.dashboard_id)
     return answer_panel(found, wanted)
 
 
@@ -166,7 +165,7 @@ def update_panel(panel_id: str) -> Response:
     """Change a panel; what is left out stays."""
     wanted = PanelId.parse(panel_id)
     fields = load(PanelBody(), _read(), partial=True)
-    changed = dashboards().panels.update(principal_at_hand(), wanted, fields, read_expected(fields))
+    changed = dashboards().panels.update(sender_at_hand(), wanted, fields, read_expected(fields))
     return answer_panel(changed, wanted)
 
 
@@ -174,7 +173,7 @@ def update_panel(panel_id: str) -> Response:
 @require("dashboard:update:own")
 def delete_panel(panel_id: str) -> Response:
     """Take a panel away."""
-    dashboards().panels.delete(principal_at_hand(), PanelId.parse(panel_id), read_expected({}))
+    dashboards().panels.delete(sender_at_hand(), PanelId.parse(panel_id), read_expected({}))
     return Response(status=204)
 
 

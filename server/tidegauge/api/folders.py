@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from tidegauge.api.dashboards import principal_at_hand
+from tidegauge.api.dashboards import sender_at_hand
 from tidegauge.api.schemas.dashboards import FolderBody
 from tidegauge.api.schemas.loading import load, read_value
 from tidegauge.storage.dashboard_rows import FolderRow
@@ -29,7 +29,7 @@ def create_folder() -> Response:
     """Make a folder."""
     said = load(FolderBody(), read_value(MAX_JSON_BYTES))
     made = dashboards().folders.create(
-        principal_at_hand(),
+        sender_at_hand(),
         uid=said.get("uid"),
         title=said["title"],
         parent=said.get("parent") or None,
@@ -43,7 +43,7 @@ def update_folder(uid: str) -> Response:
     """Give a folder another title or place; what is left out stays."""
     said = load(FolderBody(exclude=("uid",)), read_value(MAX_JSON_BYTES), partial=True)
     changed = dashboards().folders.update(
-        principal_at_hand(),
+        sender_at_hand(),
         uid,
         title=said.get("title"),
         parent=said.get("parent") or None,
@@ -56,7 +56,7 @@ def update_folder(uid: str) -> Response:
 @require("folder:change")
 def delete_folder(uid: str) -> Response:
     """Delete a folder that is empty."""
-    dashboards().folders.delete(principal_at_hand(), uid)
+    dashboards().folders.delete(sender_at_hand(), uid)
     return Response(status=204)
 
 

@@ -8,7 +8,8 @@ A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of 
 - `dashboard_view`, `panel_view`: the same as Tidegauge's API shows it, and back. `kinds`: the
   seven types of panels; `grafana_upgrade`: panels of the old kinds as today's.
 - `service`: made, found, changed, deleted; `panels`: single ones; `history`: the versions;
-  `folders`. Behind them `access` (who may), `reads` (the cache), `guarded` (the breaker).
+  `folders`. Behind them `access` (who may), `reads` (the cache), `guarded` (the breaker),
+  `turns` (one change at a time).
 - `validation`: what a dashboard has to keep to. `errors`: what can be wrong.
 
 `services` wires it, `api` and `cli` use it.

@@ -5,9 +5,30 @@ What may not be seen does not exist, for whoever asks; what may be seen may stil
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
 from tidegauge.dashboards.errors import NotYours
 from tidegauge.storage.dashboard_rows import DashboardRow, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who asks for a change.
+
+    Args:
+        principal: what they may do.
+        actor: what the log of changes says of them.
+    """
+
+    principal: Principal
+    actor: Actor
+
+    @classmethod
+    def of(cls, principal: Principal) -> Sender:
+        """Return somebody at work outside of any request."""
+        return cls(principal, Actor(principal.key, principal.name))
 
 
 def seen_by(principal: Principal) -> Seen:

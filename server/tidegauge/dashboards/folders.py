@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tidegauge.auth.principal import Principal
+from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.errors import InvalidDashboard, NotYours
 from tidegauge.dashboards.guarded import guarded
 from tidegauge.errors import NotFound
 from tidegauge.resilience.breaker import CircuitBreaker
+from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboard_rows import FolderRow
 
@@ -42,7 +43,7 @@ class FolderService:
 
     @guarded
     def create(
-        self, principal: Principal, *, uid: str | None, title: str, parent: str | None
+        self, sender: Sender, *, uid: str | None, title: str, parent: str | None
     ) -> FolderRow:
         """Store a new folder.
 
@@ -52,18 +53,18 @@ class FolderService:
         Raises:
             NotYours, InvalidDashboard, Conflict.
         """
-        _check_may_change(principal)
+        _check_may_change(sender)
         folder = FolderRow(uid or self._new_uid(), title, parent)
         if not _UID.fullmatch(folder.uid):
             raise InvalidDashboard("uid", "1 to 40 letters, digits, _ and -")
         if parent is not None and self._depth(parent) >= DEEPEST:
             raise InvalidDashboard("parent", f"folders lie at most {DEEPEST} deep in one another")
-        self._store.add(folder, most=MAX_FOLDERS)
+        self._store.add(folder, _entry(sender, "create", folder.uid, title), most=MAX_FOLDERS)
         return folder
 
     @guarded
     def update(
-        self, principal: Principal, uid: str, *, title: str | None, parent: str | None, move: bool
+        self, sender: Sender, uid: str, *, title: str | None, parent: str | None, move: bool
     ) -> FolderRow:
         """Give a folder another title or place.
 
@@ -74,26 +75,27 @@ class FolderService:
         Raises:
             NotYours, NotFound, InvalidDashboard, Conflict.
         """
-        _check_may_change(principal)
+        _check_may_change(sender)
         held = self._store.read(uid)
         if held is None:
             raise _not_there(uid)
         if move and parent is not None:
             self._depth(parent)
         changed = FolderRow(uid, title or held.title, parent if move else held.parent)
-        if not self._store.change(changed, deepest=DEEPEST):
+        entry = _entry(sender, "update", uid, changed.title)
+        if not self._store.change(changed, entry, deepest=DEEPEST):
             raise _not_there(uid)
         return changed
 
     @guarded
-    def delete(self, principal: Principal, uid: str) -> None:
+    def delete(self, sender: Sender, uid: str) -> None:
         """Delete a folder that is empty.
 
         Raises:
             NotYours, NotFound, Conflict.
         """
-        _check_may_change(principal)
-        if not self._store.delete(uid):
+        _check_may_change(sender)
+        if not self._store.delete(uid, _entry(sender, "delete", uid)):
             raise _not_there(uid)
 
     def _depth(self, uid: str) -> int:
@@ -106,9 +108,14 @@ class FolderService:
         return depth + 1
 
 
-def _check_may_change(principal: Principal) -> None:
-    if not principal.may("folder:change"):
-        raise NotYours(f"{principal.name} may not change folders; admins may")
+def _check_may_change(sender: Sender) -> None:
+    if not sender.principal.may("folder:change"):
+        raise NotYours(f"{sender.principal.name} may not change folders; admins may")
+
+
+def _entry(sender: Sender, action: str, uid: str, title: str = "") -> AuditEntry:
+    details = {"title": title} if title else {}
+    return sender.actor.entry(f"folder.{action}", target=f"folder:{uid}", details=details)
 
 
 def _not_there(uid: str) -> NotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from tidegauge.auth.principal import Principal
+from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.grafana_diff import Change, diff_dashboards
 from tidegauge.dashboards.grafana_json import Json
 from tidegauge.dashboards.guarded import guarded
@@ -29,7 +29,7 @@ class HistoryService:
 
     @guarded
     def versions(
-        self, principal: Principal, dashboard_id: int, *, before: int | None, limit: int
+        self, sender: Sender, dashboard_id: int, *, before: int | None, limit: int
     ) -> list[VersionRow]:
         """Return the versions, newest first.
 
@@ -37,27 +37,25 @@ class HistoryService:
             before: only older ones than this; None: from the newest.
             limit: at most so many.
         """
-        row = self._dashboards.find_row(principal, dashboard_id)
+        row = self._dashboards.find_row(sender, dashboard_id)
         return self._store.list_versions(row.id, before=before, limit=limit)
 
     @guarded
-    def read(
-        self, principal: Principal, dashboard_id: int, version: int
-    ) -> tuple[VersionRow, Json]:
+    def read(self, sender: Sender, dashboard_id: int, version: int) -> tuple[VersionRow, Json]:
         """Return one version with its document."""
-        return self._read(principal, dashboard_id, version)
+        return self._read(sender, dashboard_id, version)
 
     @guarded
-    def diff(self, principal: Principal, dashboard_id: int, *, old: int, new: int) -> list[Change]:
+    def diff(self, sender: Sender, dashboard_id: int, *, old: int, new: int) -> list[Change]:
         """Return what two versions differ in, without noise."""
-        _, before = self._read(principal, dashboard_id, old)
-        _, after = self._read(principal, dashboard_id, new)
+        _, before = self._read(sender, dashboard_id, old)
+        _, after = self._read(sender, dashboard_id, new)
         return diff_dashboards(before, after)
 
     @guarded
     def restore(
         self,
-        principal: Principal,
+        sender: Sender,
         dashboard_id: int,
         version: int,
         expected: Expected | None,
@@ -68,20 +66,16 @@ class HistoryService:
         Raises:
             StaleVersion.
         """
-        _, document = self._read(principal, dashboard_id, version)
+        _, document = self._read(sender, dashboard_id, version)
         said = {"message": message or f"as version {version}"}
 
         def change(_held: Dashboard) -> Json:
             return document
 
-        return self._dashboards.change(
-            principal, dashboard_id, change, expected, said, is_whole=True
-        )
+        return self._dashboards.change(sender, dashboard_id, change, expected, said, is_whole=True)
 
-    def _read(
-        self, principal: Principal, dashboard_id: int, version: int
-    ) -> tuple[VersionRow, Json]:
-        row = self._dashboards.find_row(principal, dashboard_id)
+    def _read(self, sender: Sender, dashboard_id: int, version: int) -> tuple[VersionRow, Json]:
+        row = self._dashboards.find_row(sender, dashboard_id)
         found = self._store.read_version(row.id, version) if 0 < version <= row.version else None
         if found is None:
             raise NotFound(f"there is no version {version} of dashboard {row.id}, or none any more")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tidegauge.auth.principal import Principal
+from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.dashboard_view import add_panel, find_panel, replace_panel
 from tidegauge.dashboards.errors import InvalidDashboard
 from tidegauge.dashboards.grafana_json import ROW, Json, objects
@@ -63,7 +63,7 @@ class PanelService:
 
     @guarded
     def add(
-        self, principal: Principal, dashboard_id: int, fields: Json, expected: Expected | None
+        self, sender: Sender, dashboard_id: int, fields: Json, expected: Expected | None
     ) -> tuple[Dashboard, PanelId]:
         """Put a new panel on a dashboard.
 
@@ -86,12 +86,12 @@ class PanelService:
             return document
 
         said = {"message": fields.get("message", "")}
-        made = self._dashboards.change(principal, dashboard_id, change, expected, said)
+        made = self._dashboards.change(sender, dashboard_id, change, expected, said)
         return made, PanelId(dashboard_id, given[0])
 
     @guarded
     def update(
-        self, principal: Principal, panel_id: PanelId, fields: Json, expected: Expected | None
+        self, sender: Sender, panel_id: PanelId, fields: Json, expected: Expected | None
     ) -> Dashboard:
         """Change a panel; what `fields` leave out stays.
 
@@ -104,12 +104,10 @@ class PanelService:
             return apply_panel(panel, fields, datasource=datasource, path="")
 
         message = fields.get("message", "")
-        return self._replace(principal, panel_id, change, expected, message)
+        return self._replace(sender, panel_id, change, expected, message)
 
     @guarded
-    def delete(
-        self, principal: Principal, panel_id: PanelId, expected: Expected | None
-    ) -> Dashboard:
+    def delete(self, sender: Sender, panel_id: PanelId, expected: Expected | None) -> Dashboard:
         """Take a panel away.
 
         Raises:
@@ -121,11 +119,11 @@ class PanelService:
             if panel.get("type") == ROW and objects(panel.get("panels")):
                 raise InvalidDashboard("", f"row {panel_id} holds panels; take these away first")
 
-        return self._replace(principal, panel_id, change, expected, "")
+        return self._replace(sender, panel_id, change, expected, "")
 
     def _replace(
         self,
-        principal: Principal,
+        sender: Sender,
         panel_id: PanelId,
         change: Callable[[Json], Json | None],
         expected: Expected | None,
@@ -140,7 +138,7 @@ class PanelService:
             return document
 
         said = {"message": message}
-        return self._dashboards.change(principal, panel_id.dashboard_id, replaced, expected, said)
+        return self._dashboards.change(sender, panel_id.dashboard_id, replaced, expected, said)
 
 
 def _room(document: Json) -> Json:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from tidegauge.auth.principal import Principal
 from tidegauge.config import DashboardsConfig
-from tidegauge.dashboards.access import check_may_change, may_see, seen_by
+from tidegauge.dashboards.access import Sender, check_may_change, may_see, seen_by
 from tidegauge.dashboards.dashboard_view import NEW, apply_dashboard, tags_of
 from tidegauge.dashboards.errors import (
     InvalidDashboard,
@@ -24,10 +24,12 @@ from tidegauge.dashboards.grafana_json import Json, all_panels, integer, text
 from tidegauge.dashboards.grafana_queries import find_faults
 from tidegauge.dashboards.guarded import guarded
 from tidegauge.dashboards.reads import Dashboard, DashboardReads
+from tidegauge.dashboards.turns import Turns
 from tidegauge.dashboards.validation import check_bounds, check_change, check_new
 from tidegauge.errors import Conflict, NotFound
 from tidegauge.query.parsing import QueryParser
 from tidegauge.resilience.breaker import CircuitBreaker
+from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboard_rows import (
     Author,
@@ -40,7 +42,7 @@ from tidegauge.storage.dashboards import Dashboards
 MAX_ID = 2**31 - 1
 MAX_WARNINGS = 100
 ATTEMPTS = 30
-"""So often is a change that names no version made anew, when another came before it."""
+"""So often is a change that names no version made anew, when another process came before it."""
 
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
@@ -83,7 +85,7 @@ Change = Callable[[Dashboard], Json]
 class DashboardService:
     """Makes, finds, changes and deletes dashboards.
 
-    Every method raises Unavailable when the database is away; what `principal` may not see raises
+    Every method raises Unavailable when the database is away; what `sender` may not see raises
     NotFound, what they may see and not change NotYours.
 
     Args:
@@ -110,6 +112,7 @@ class DashboardService:
         self._store, self._folders, self._reads = store, folders, reads
         self._parser, self._config, self._new_uid = parser, config, new_uid
         self.breaker = breaker
+        self._turns = Turns()
 
     @property
     def datasource(self) -> Json:
@@ -117,17 +120,17 @@ class DashboardService:
         return {"type": "prometheus", "uid": self._config.datasource_uid}
 
     @guarded
-    def search(self, principal: Principal, wanted: DashboardFilter) -> list[DashboardRow]:
+    def search(self, sender: Sender, wanted: DashboardFilter) -> list[DashboardRow]:
         """Return the dashboards that fit and may be seen, by title."""
-        return self._store.search(wanted, seen_by(principal))
+        return self._store.search(wanted, seen_by(sender.principal))
 
     @guarded
-    def read(self, principal: Principal, dashboard_id: int) -> Dashboard:
+    def read(self, sender: Sender, dashboard_id: int) -> Dashboard:
         """Return a dashboard as it is at this moment."""
-        return self._read(principal, dashboard_id)
+        return self._read(sender, dashboard_id)
 
     @guarded
-    def create(self, principal: Principal, fields: Json) -> Dashboard:
+    def create(self, sender: Sender, fields: Json) -> Dashboard:
         """Store a new dashboard, which is theirs.
 
         Args:
@@ -135,14 +138,14 @@ class DashboardService:
         Raises:
             InvalidDashboard, PayloadTooLarge, Conflict.
         """
-        self._check_may_create(principal)
+        self._check_may_create(sender)
         document = apply_dashboard(NEW, fields, datasource=self.datasource, last_panel=0)
         check_new(document, self._config, self._parser)
-        return self._add(principal, document, fields)
+        return self._add(sender, document, fields)
 
     @guarded
     def update(
-        self, principal: Principal, dashboard_id: int, fields: Json, expected: Expected | None
+        self, sender: Sender, dashboard_id: int, fields: Json, expected: Expected | None
     ) -> Dashboard:
         """Store the next version of a dashboard.
 
@@ -161,21 +164,21 @@ class DashboardService:
                 last_panel=held.row.last_panel,
             )
 
-        return self.change(principal, dashboard_id, change, expected, fields)
+        return self.change(sender, dashboard_id, change, expected, fields)
 
     @guarded
-    def delete(self, principal: Principal, dashboard_id: int, expected: Expected | None) -> None:
+    def delete(self, sender: Sender, dashboard_id: int, expected: Expected | None) -> None:
         """Delete a dashboard with all its versions.
 
         Raises:
             StaleVersion.
         """
         for _ in range(ATTEMPTS):
-            row = self.find_row(principal, dashboard_id)
-            check_may_change(principal, row, "delete")
+            row = self.find_row(sender, dashboard_id)
+            check_may_change(sender.principal, row, "delete")
             if expected is not None and expected.version != row.version:
                 raise expected.stale(row.version)
-            if self._store.delete(row.id, row.version):
+            if self._store.delete(row.id, row.version, _entry(sender, "delete", row.title)):
                 self._reads.forget(row.id)
                 return
         raise _too_busy(dashboard_id)
@@ -183,7 +186,7 @@ class DashboardService:
     @guarded
     def take(
         self,
-        principal: Principal,
+        sender: Sender,
         sent: Any,
         *,
         inputs: Mapping[str, str],
@@ -201,7 +204,7 @@ class DashboardService:
             InvalidDashboard, PayloadTooLarge: it cannot be kept.
             Conflict: there is one of this uid, and `overwrite` is not said.
         """
-        self._check_may_create(principal)
+        self._check_may_create(sender)
         imported = import_dashboard(sent, inputs=inputs, datasource_uid=self._config.datasource_uid)
         document = imported.document
         check_bounds(document, self._config)
@@ -210,22 +213,20 @@ class DashboardService:
             *imported.warnings,
             *(f"{fault.query.path}: the query does not parse: {fault.reason}" for fault in faults),
         ]
-        held = self._find_by_uid(principal, text(document.get("uid")))
+        held = self._find_by_uid(sender, text(document.get("uid")))
         if held is None:
-            return Taken(self._add(principal, document, fields), warnings, is_new=True)
+            return Taken(self._add(sender, document, fields), warnings, is_new=True)
         if not overwrite:
             raise Conflict(
                 f'dashboard {held.id} has the uid "{held.uid}" already; '
                 '"overwrite": true replaces it'
             )
-        changed = self.change(
-            principal, held.id, lambda _held: document, None, fields, is_whole=True
-        )
+        changed = self.change(sender, held.id, lambda _held: document, None, fields, is_whole=True)
         return Taken(changed, warnings, is_new=False)
 
     def change(
         self,
-        principal: Principal,
+        sender: Sender,
         dashboard_id: int,
         change: Change,
         expected: Expected | None,
@@ -244,9 +245,23 @@ class DashboardService:
         Raises:
             InvalidDashboard, PayloadTooLarge, StaleVersion.
         """
+        # Who names a version waits for nobody: of several one is right, whoever comes first.
+        with self._turns.wait(dashboard_id) if expected is None else nullcontext():
+            return self._change(sender, dashboard_id, change, expected, fields, is_whole=is_whole)
+
+    def _change(
+        self,
+        sender: Sender,
+        dashboard_id: int,
+        change: Change,
+        expected: Expected | None,
+        fields: Json,
+        *,
+        is_whole: bool,
+    ) -> Dashboard:
         for _ in range(ATTEMPTS):
-            held = self._read(principal, dashboard_id)
-            check_may_change(principal, held.row, "update")
+            held = self._read(sender, dashboard_id)
+            check_may_change(sender.principal, held.row, "update")
             if expected is not None and expected.version != held.row.version:
                 raise expected.stale(held.row.version)
             document = {**change(held), "uid": held.row.uid, "id": None}
@@ -259,7 +274,8 @@ class DashboardService:
                 dashboard_id,
                 held.row.version,
                 content,
-                author=_author(principal, fields),
+                author=_author(sender, fields),
+                audit=_entry(sender, "update", content.title),
                 kept=self._config.versions_kept,
             )
             if saved is not None:
@@ -267,37 +283,39 @@ class DashboardService:
                 return Dashboard(saved, document)
         raise _too_busy(dashboard_id)
 
-    def find_row(self, principal: Principal, dashboard_id: int) -> DashboardRow:
+    def find_row(self, sender: Sender, dashboard_id: int) -> DashboardRow:
         """Return a dashboard's row, if they may see it; for the services beside this one."""
         row = self._store.read(dashboard_id) if 0 < dashboard_id <= MAX_ID else None
-        if row is None or not may_see(principal, row):
+        if row is None or not may_see(sender.principal, row):
             raise NotFound(f"there is no dashboard {dashboard_id}")
         return row
 
-    def _read(self, principal: Principal, dashboard_id: int) -> Dashboard:
-        found = self._reads.read(self.find_row(principal, dashboard_id))
+    def _read(self, sender: Sender, dashboard_id: int) -> Dashboard:
+        found = self._reads.read(self.find_row(sender, dashboard_id))
         # It may have become private, or have gone, between the two looks.
-        if found is None or not may_see(principal, found.row):
+        if found is None or not may_see(sender.principal, found.row):
             raise NotFound(f"there is no dashboard {dashboard_id}")
         return found
 
-    def _find_by_uid(self, principal: Principal, uid: str) -> DashboardRow | None:
+    def _find_by_uid(self, sender: Sender, uid: str) -> DashboardRow | None:
         row = self._store.read_by_uid(uid) if _UID.fullmatch(uid) else None
-        return row if row is not None and may_see(principal, row) else None
+        return row if row is not None and may_see(sender.principal, row) else None
 
-    def _check_may_create(self, principal: Principal) -> None:
-        if not principal.may("dashboard:create"):
-            raise NotYours(f"{principal.name} may not create dashboards")
+    def _check_may_create(self, sender: Sender) -> None:
+        if not sender.principal.may("dashboard:create"):
+            raise NotYours(f"{sender.principal.name} may not create dashboards")
 
-    def _add(self, principal: Principal, document: Json, fields: Json) -> Dashboard:
+    def _add(self, sender: Sender, document: Json, fields: Json) -> Dashboard:
         wished = text(document.get("uid"))
         # A uid that belongs to what they may not see is taken; they get another one.
         for uid in (wished if _UID.fullmatch(wished) else self._new_uid(), self._new_uid()):
             document = {**document, "uid": uid}
+            content = self._content(document, None, fields)
             row = self._store.add(
-                self._content(document, None, fields),
-                owner_id=principal.user_id,
-                author=_author(principal, fields),
+                content,
+                owner_id=sender.principal.user_id,
+                author=_author(sender, fields),
+                audit=_entry(sender, "create", content.title),
                 most=self._config.total,
             )
             if row is not None:
@@ -322,8 +340,12 @@ class DashboardService:
         )
 
 
-def _author(principal: Principal, fields: Json) -> Author:
-    return Author(principal.user_id, principal.name, text(fields.get("message")))
+def _author(sender: Sender, fields: Json) -> Author:
+    return Author(sender.principal.user_id, sender.principal.name, text(fields.get("message")))
+
+
+def _entry(sender: Sender, action: str, title: str) -> AuditEntry:
+    return sender.actor.entry(f"dashboard.{action}", details={"title": title})
 
 
 def _too_busy(dashboard_id: int) -> Conflict:

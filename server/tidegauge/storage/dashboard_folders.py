@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from psycopg2 import errors as pg
+from psycopg2.extensions import cursor
 
 from tidegauge.errors import Conflict
+from tidegauge.storage.accounts_rows import AuditEntry
+from tidegauge.storage.audit import write_audit
 from tidegauge.storage.dashboard_rows import FolderRow
 from tidegauge.storage.pool import Pool
 
@@ -65,7 +68,7 @@ class DashboardFolders:
             lent.execute(_READ, (uid,))
             return next((FolderRow(*row) for row in lent.fetchall()), None)
 
-    def add(self, folder: FolderRow, *, most: int) -> None:
+    def add(self, folder: FolderRow, audit: AuditEntry, *, most: int) -> None:
         """Store a new folder.
 
         Args:
@@ -80,8 +83,9 @@ class DashboardFolders:
             lent.execute(_ADD, _columns_of(folder))
             if not lent.fetchall():
                 raise _taken(folder)
+            write_audit(lent, audit)
 
-    def change(self, folder: FolderRow, *, deepest: int) -> bool:
+    def change(self, folder: FolderRow, audit: AuditEntry, *, deepest: int) -> bool:
         """Give a folder another title or place; return whether it is there.
 
         Args:
@@ -102,9 +106,9 @@ class DashboardFolders:
                 lent.execute(_CHANGE, _columns_of(folder))
             except pg.UniqueViolation as exc:
                 raise _taken(folder) from exc
-            return bool(lent.fetchall())
+            return _note(lent, audit)
 
-    def delete(self, uid: str) -> bool:
+    def delete(self, uid: str, audit: AuditEntry) -> bool:
         """Delete a folder; return whether it was there.
 
         Raises:
@@ -115,7 +119,15 @@ class DashboardFolders:
                 lent.execute(_DELETE, (uid,))
             except pg.ForeignKeyViolation as exc:
                 raise Conflict("the folder is not empty; move or delete what is in it") from exc
-            return bool(lent.fetchall())
+            return _note(lent, audit)
+
+
+def _note(lent: cursor, audit: AuditEntry) -> bool:
+    """Record a change if the statement before made one; return whether it did."""
+    changed = bool(lent.fetchall())
+    if changed:
+        write_audit(lent, audit)
+    return changed
 
 
 def _columns_of(folder: FolderRow) -> dict[str, object]:

@@ -26,7 +26,7 @@ class DashboardRow:
     Args:
         id: given once, never again.
         uid: what Grafana knows it by.
-        owner_id: the account whose it is; None: nobody's.
+        owner_id, owner: the account whose it is, and its name; None: nobody's.
         is_public: whether every signed-in user sees it.
         folder: the uid of its folder; None at the top.
         version: the newest; from 1, one more with each save.
@@ -38,6 +38,7 @@ class DashboardRow:
     id: int
     uid: str
     owner_id: int | None
+    owner: str | None
     is_public: bool
     folder: str | None
     version: int

@@ -5,6 +5,8 @@ from __future__ import annotations
 from psycopg2.extensions import cursor
 
 from tidegauge.errors import Conflict
+from tidegauge.storage.accounts_rows import AuditEntry
+from tidegauge.storage.audit import write_audit
 from tidegauge.storage.dashboard_rows import (
     Author,
     DashboardContent,
@@ -16,24 +18,24 @@ from tidegauge.storage.dashboard_rows import (
 from tidegauge.storage.pool import Pool
 
 _READ = """
-SELECT id, uid, owner_id, is_public, folder, version, title, description, tags, panels,
+SELECT id, uid, owner_id, owner, is_public, folder, version, title, description, tags, panels,
     last_panel, created_ms, changed_ms
 FROM dashboard_heads WHERE id = %s
 """
 _READ_UID = """
-SELECT id, uid, owner_id, is_public, folder, version, title, description, tags, panels,
+SELECT id, uid, owner_id, owner, is_public, folder, version, title, description, tags, panels,
     last_panel, created_ms, changed_ms
 FROM dashboard_heads WHERE uid = %s
 """
 _READ_WHOLE = """
-SELECT head.id, uid, owner_id, is_public, folder, head.version, title, description, tags, panels,
-    last_panel, head.created_ms, changed_ms, body
+SELECT head.id, uid, owner_id, owner, is_public, folder, head.version, title, description, tags,
+    panels, last_panel, head.created_ms, changed_ms, body
 FROM dashboard_heads AS head JOIN dashboard_saves AS saved
     ON saved.dashboard_id = head.id AND saved.version = head.version
 WHERE head.id = %s
 """
 _LIST = """
-SELECT id, uid, owner_id, is_public, folder, version, title, description, tags, panels,
+SELECT id, uid, owner_id, owner, is_public, folder, version, title, description, tags, panels,
     last_panel, created_ms, changed_ms
 FROM dashboard_heads
 WHERE (%(everything)s OR is_public OR owner_id = %(user_id)s)
@@ -136,12 +138,20 @@ class Dashboards:
             return [DashboardRow(*row) for row in lent.fetchall()]
 
     def add(
-        self, content: DashboardContent, *, owner_id: int | None, author: Author, most: int
+        self,
+        content: DashboardContent,
+        *,
+        owner_id: int | None,
+        author: Author,
+        audit: AuditEntry,
+        most: int,
     ) -> DashboardRow | None:
         """Store a new dashboard as its version 1; None where the uid is another's.
 
         Args:
             owner_id: whose it is.
+            author: who made it.
+            audit: what the log of changes says.
             most: so many dashboards may there be.
         Raises:
             Conflict: there are as many as there may be.
@@ -153,7 +163,7 @@ class Dashboards:
                     f"there are {most} dashboards already; TIDEGAUGE_DASHBOARDS_TOTAL allows more"
                 )
             lent.execute(_ADD, {**_columns_of(content), "owner_id": owner_id})
-            return _add_version(lent, content.body, author)
+            return _add_version(lent, content.body, author, audit)
 
     def save(
         self,
@@ -162,27 +172,33 @@ class Dashboards:
         content: DashboardContent,
         *,
         author: Author,
+        audit: AuditEntry,
         kept: int,
     ) -> DashboardRow | None:
         """Store the next version; None where `version` is not the newest, or nothing is there.
 
         Args:
             version: the one that was changed.
+            author: who changed it.
+            audit: what the log of changes says.
             kept: so many versions stay.
         """
         changed = {**_columns_of(content), "id": dashboard_id, "version": version}
         with self._pool.transaction() as lent:
             lent.execute(_SAVE, changed)
-            saved = _add_version(lent, content.body, author)
+            saved = _add_version(lent, content.body, author, audit)
             if saved is not None:
                 lent.execute(_DROP_VERSIONS, (dashboard_id, saved.version - kept))
             return saved
 
-    def delete(self, dashboard_id: int, version: int) -> bool:
+    def delete(self, dashboard_id: int, version: int, audit: AuditEntry) -> bool:
         """Delete a dashboard with all versions; return whether `version` was the newest."""
         with self._pool.transaction() as lent:
             lent.execute(_DELETE, {"id": dashboard_id, "version": version})
-            return bool(lent.fetchall())
+            deleted = bool(lent.fetchall())
+            if deleted:
+                write_audit(lent, audit, target=f"dashboard:{dashboard_id}")
+            return deleted
 
     def list_versions(
         self, dashboard_id: int, *, before: int | None, limit: int
@@ -224,12 +240,15 @@ def _columns_of(content: DashboardContent) -> dict[str, object]:
     }
 
 
-def _add_version(lent: cursor, body: bytes, author: Author) -> DashboardRow | None:
+def _add_version(
+    lent: cursor, body: bytes, author: Author, audit: AuditEntry
+) -> DashboardRow | None:
     """Record the body beside the row that the statement before returned, if it did."""
     for dashboard_id, version in lent.fetchall():
         lent.execute(
             _ADD_VERSION,
             (dashboard_id, version, body.decode(), author.user_id, author.name, author.message),
         )
+        write_audit(lent, audit, target=f"dashboard:{dashboard_id}")
         return _read_row(lent, _READ, dashboard_id)
     return None

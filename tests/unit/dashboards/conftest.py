@@ -8,11 +8,14 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
+import psycopg2
 import pytest
-from tidegauge.auth.principal import STRANGER, Principal, person
+from tidegauge.auth.principal import STRANGER, person
 from tidegauge.cache.inprocess import InProcessCache
 from tidegauge.config import BreakerConfig, Config, DashboardsConfig, DatabaseConfig
+from tidegauge.dashboards.access import Sender
 from tidegauge.observability.logs import make_logger
 from tidegauge.query.parsing import QueryParser
 from tidegauge.resilience.breaker import CircuitBreaker
@@ -22,17 +25,28 @@ from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboards import Dashboards
 from tidegauge.storage.pool import Pool
 
-OWNER = person(1, "ada", "editor")
-OTHER = person(2, "bob", "editor")
-VIEWER = person(3, "vic", "viewer")
-ADMIN = person(4, "root", "admin")
-PEOPLE: dict[str, Principal] = {
+OWNER = Sender.of(person(1, "ada", "editor"))
+OTHER = Sender.of(person(2, "bob", "editor"))
+VIEWER = Sender.of(person(3, "vic", "viewer"))
+ADMIN = Sender.of(person(4, "root", "admin"))
+PEOPLE: dict[str, Sender] = {
     "owner": OWNER,
     "other": OTHER,
     "viewer": VIEWER,
     "admin": ADMIN,
-    "stranger": STRANGER,
+    "stranger": Sender.of(STRANGER),
 }
+
+
+def add_people(database_url: str) -> None:
+    """Give everybody with an id an account."""
+    with closing(psycopg2.connect(database_url)) as made, made, made.cursor() as at:
+        for one in (OWNER, OTHER, VIEWER, ADMIN):
+            known = one.principal
+            at.execute(
+                "INSERT INTO users (id, name, password_hash, role) VALUES (%s, %s, 'x', %s)",
+                (known.user_id, known.name, known.role),
+            )
 
 
 @dataclasses.dataclass
@@ -61,6 +75,7 @@ def config() -> DashboardsConfig:
 def open_process(migrated_database_url: str, config: DashboardsConfig) -> Iterator[Callable]:
     """A function that starts one more process on the same database."""
     pools: list[Pool] = []
+    add_people(migrated_database_url)
 
     def open_one(cache: InProcessCache | None = None) -> Process:
         pool = Pool.from_config(DatabaseConfig(pool_size=10), url=migrated_database_url)

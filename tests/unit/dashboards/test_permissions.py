@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tidegauge.auth.principal import LOCAL, Principal
+from tidegauge.auth.principal import LOCAL
+from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.errors import NotYours
 from tidegauge.dashboards.panels import PanelId
 from tidegauge.errors import NotFound
 from tidegauge.storage.dashboard_rows import DashboardFilter
 
+from tests.support.people import ALMIGHTY
 from tests.unit.dashboards.conftest import ADMIN, OWNER, PEOPLE, Process
 from tests.unit.dashboards.examples import dashboard
 
-Deed = Callable[[Process, Principal, int], Any]
+Deed = Callable[[Process, Sender, int], Any]
 READS: dict[str, Deed] = {
     "read": lambda at, who, one: at.dashboards.read(who, one),
     "versions": lambda at, who, one: at.history.versions(who, one, before=None, limit=9),
@@ -114,8 +116,8 @@ def test_what_is_not_there_is_not_found(process: Process, number: int) -> None:
     [("owner", True), ("admin", True), ("viewer", False), ("stranger", False)],
 )
 def test_who_may_create(process: Process, who: str, expected: bool) -> None:
-    def create(at: Process, principal: Principal, _number: int) -> Any:
-        return at.dashboards.create(principal, {"title": "New"})
+    def create(at: Process, sender: Sender, _number: int) -> Any:
+        return at.dashboards.create(sender, {"title": "New"})
 
     assert outcome(create, process, who, 0) == ("done" if expected else "not yours")
 
@@ -139,11 +141,11 @@ def test_lists_hold_what_may_be_seen(process: Process) -> None:
 
 
 def test_what_nobody_owns_belongs_to_no_program_without_an_account(process: Process) -> None:
-    nobody = Principal("local", "local", "a program", None, None, ADMIN.permissions)
+    nobody = Sender.of(ALMIGHTY)
     number = process.dashboards.create(nobody, {"title": "Nobody's"}).row.id
 
     with pytest.raises(NotFound):
-        process.dashboards.read(LOCAL, number)
+        process.dashboards.read(Sender.of(LOCAL), number)
 
 
 @pytest.mark.parametrize("who", ["owner", "other", "viewer", "stranger"])

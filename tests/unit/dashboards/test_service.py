@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 from tidegauge.config import DashboardsConfig
 from tidegauge.dashboards.errors import InvalidDashboard, PreconditionFailed, StaleVersion
@@ -341,3 +343,28 @@ def test_pages_follow_one_another_without_a_gap(process: Process) -> None:
 def test_a_dashboard_in_a_folder_that_is_not_there_is_refused(process: Process) -> None:
     with pytest.raises(InvalidDashboard, match='folder: there is no folder "gone"'):
         process.dashboards.create(OWNER, {"title": "x", "folder": "gone"})
+
+
+def test_each_change_is_in_the_log_of_changes(process: Process, migrated_database_url: str) -> None:
+    number = process.dashboards.create(OWNER, {"title": "One"}).row.id
+    process.panels.add(ADMIN, number, line(), None)
+    with pytest.raises(StaleVersion):
+        process.dashboards.update(OWNER, number, {"title": "Two"}, Expected(1))
+    process.dashboards.delete(OWNER, number, None)
+    process.folders.create(ADMIN, uid="f", title="F", parent=None)
+    process.folders.update(ADMIN, "f", title="G", parent=None, move=False)
+    process.folders.delete(ADMIN, "f")
+
+    with closing(psycopg2.connect(migrated_database_url)) as made, made.cursor() as at:
+        at.execute("SELECT actor_name, action, target FROM audit_log ORDER BY id")
+        log = at.fetchall()
+
+    one = f"dashboard:{number}"
+    assert log == [
+        ("ada", "dashboard.create", one),
+        ("root", "dashboard.update", one),
+        ("ada", "dashboard.delete", one),
+        ("root", "folder.create", "folder:f"),
+        ("root", "folder.update", "folder:f"),
+        ("root", "folder.delete", "folder:f"),
+    ]

@@ -134,7 +134,14 @@ TimeBody = Body.from_dict(
 class DashboardBody(Body):
     """A dashboard; what is left out stays, or gets its default in a new one."""
 
-    shown_only: ClassVar[tuple[str, ...]] = ("id", "uid", "owner_id", "created_at", "changed_at")
+    shown_only: ClassVar[tuple[str, ...]] = (
+        "id",
+        "uid",
+        "owner_id",
+        "owner",
+        "created_at",
+        "changed_at",
+    )
 
     version = Whole(
         low=1, high=MAX_VERSION, metadata={"description": "The version that was changed."}
