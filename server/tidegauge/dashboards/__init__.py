@@ -10,6 +10,7 @@ A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of 
 - `service`: made, found, changed, deleted; `panels`: single ones; `history`: the versions;
   `folders`. Behind them `access` (who may), `reads` (the cache), `guarded` (the breaker),
   `turns` (one change at a time).
+- `files`: dashboards in files, read, checked and written.
 - `validation`: what a dashboard has to keep to. `errors`: what can be wrong.
 
 `services` wires it, `api` and `cli` use it.

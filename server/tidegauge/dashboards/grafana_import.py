@@ -50,7 +50,7 @@ class Imported:
 
 
 def import_dashboard(sent: Any, *, inputs: Mapping[str, str], datasource_uid: str) -> Imported:
-    """Return a Grafana dashboard as it is kept.
+    """Return a Grafana dashboard as it is kept: what carried it resolved, every panel on the grid.
 
     Args:
         sent: the dashboard, or an object that wraps one, as Grafana's API and resources do.
@@ -59,15 +59,24 @@ def import_dashboard(sent: Any, *, inputs: Mapping[str, str], datasource_uid: st
     Raises:
         InvalidDashboard: it is no classic dashboard.
     """
+    resolved = resolve(sent, inputs=inputs, datasource_uid=datasource_uid)
+    _lift_rows(resolved.document)
+    _number_panels(resolved.document)
+    resolved.document["id"] = None
+    return resolved
+
+
+def resolve(sent: Any, *, inputs: Mapping[str, str], datasource_uid: str) -> Imported:
+    """Return a Grafana dashboard without what only carried it: wrapping, inputs, library panels.
+
+    Args and raises:
+        As `import_dashboard`.
+    """
     if is_too_deep(sent):
         raise InvalidDashboard("", f"the dashboard nests more than {MAX_DEPTH} levels deep")
     document = copy.deepcopy(_unwrap(sent))
     warnings = _resolve_inputs(document, inputs, datasource_uid)
-    warnings += _place_library_panels(document)
-    _lift_rows(document)
-    _number_panels(document)
-    document["id"] = None
-    return Imported(document, warnings)
+    return Imported(document, [*warnings, *_place_library_panels(document)])
 
 
 def _unwrap(sent: Any) -> Json:

@@ -39,6 +39,7 @@ _BUILT_IN = {
     "__to": "1700003600000",
 }
 _PLACEHOLDER = "x"
+_LONGEST_VALUE_CHARS = 100
 _MANY = frozenset({"$__all", "All", ""})
 
 
@@ -53,13 +54,14 @@ def fill_in(query: str, values: Mapping[str, str]) -> Iterable[str]:
     """
     if sum(1 for _ in _VARIABLE.finditer(query)) > MAX_VARIABLES:
         raise InvalidInput(f"a query may use variables in at most {MAX_VARIABLES} places")
-    # Grafana leaves alone what is no variable, as the $ in `=~"a$"`.
-    yield _replace(query, lambda name, before, after: values.get(name) or guess(before, after))
-    yield _replace(query, lambda _name, before, after: guess(before, after))
+    yield _replace(
+        query, values, lambda name, before, after: values.get(name) or guess(before, after)
+    )
+    yield _replace(query, values, lambda _name, before, after: guess(before, after))
 
 
 def values_of(document: Json) -> dict[str, str]:
-    """Return what the variables of a dashboard stand for now, where that is one short text."""
+    """Return what the variables of a dashboard stand for now; "" where that is no short text."""
     found = {}
     for variable in variables_of(document):
         current = obj(variable.get("current")).get("value")
@@ -70,8 +72,8 @@ def values_of(document: Json) -> dict[str, str]:
         value = text(first) if text(first) not in _MANY else fallback
         if value.startswith("$__auto"):
             value = _BUILT_IN["__auto"]
-        if value and len(value) <= 100 and "$" not in value:
-            found[text(variable.get("name"))] = value
+        short = value if len(value) <= _LONGEST_VALUE_CHARS and "$" not in value else ""
+        found[text(variable.get("name"))] = short
     return found
 
 
@@ -94,7 +96,7 @@ def guess(before: str, after: str) -> str:
     return _PLACEHOLDER if right in ("{", "[") or not left else "1"
 
 
-def _replace(query: str, choose: Callable[[str, str, str], str]) -> str:
+def _replace(query: str, values: Mapping[str, str], choose: Callable[[str, str, str], str]) -> str:
     quoted = [(found.start(), found.end()) for found in _STRING.finditer(query)]
     done: list[str] = []
     last = 0
@@ -106,7 +108,9 @@ def _replace(query: str, choose: Callable[[str, str, str], str]) -> str:
         if name in _BUILT_IN:
             done.append(_BUILT_IN[name])
         elif any(low < start < high for low, high in quoted):
-            done.append(_PLACEHOLDER)
+            # As Grafana does: `$SYS` in a pattern is none unless the dashboard has it.
+            known = name in values or name.startswith("__") or not found["plain"]
+            done.append(_PLACEHOLDER if known else found[0])
         else:
             before = _STRING.sub('""', "".join(done)[-_NEIGHBOURHOOD_CHARS:])
             done.append(choose(name, before, query[end:]))

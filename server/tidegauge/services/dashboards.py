@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.dashboards.folders import FolderService
+from tidegauge.dashboards.guarded import is_dashboard_failure
 from tidegauge.dashboards.history import HistoryService
 from tidegauge.dashboards.panels import PanelService
 from tidegauge.dashboards.reads import DashboardReads
 from tidegauge.dashboards.service import DashboardService
 from tidegauge.query.parsing import QueryParser
 from tidegauge.resilience.breaker import CircuitBreaker
+from tidegauge.services.commands import lend_storage
 from tidegauge.services.parts import DashboardTables, Tools
+from tidegauge.storage.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +62,20 @@ def make_dashboards(
         history=HistoryService(store=tables.dashboards, dashboards=dashboards),
         folders=FolderService(store=tables.folders, breaker=breaker, new_uid=tools.new_id),
     )
+
+
+@contextlib.contextmanager
+def open_dashboards(config: Config) -> Iterator[tuple[DashboardServices, Users]]:
+    """Lend the dashboards in the database at `config.database.url`, and the users, to a command."""
+    with lend_storage(config) as (storage, cache, tools):
+        assert storage.dashboards is not None
+        assert storage.people is not None
+        made = make_dashboards(
+            storage.dashboards,
+            config,
+            tools,
+            cache=cache,
+            parser=QueryParser(max_depth=config.query.max_depth),
+            breaker=CircuitBreaker("dashboards", config.breaker, is_failure=is_dashboard_failure),
+        )
+        yield made, storage.people.users

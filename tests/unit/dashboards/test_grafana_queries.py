@@ -113,6 +113,7 @@ def test_queries_of_annotations_are_found() -> None:
         "$whole",
         'label_replace(up, "a", "$1", "b", "(.*)")',
         'up{job=~"^(a|b)$"}',
+        'up{topic!~"SYSTEM|\\\\$SYS.*"}',
     ],
 )
 def test_variables_are_put_in_so_that_the_query_parses(query: str, parser: QueryParser) -> None:
@@ -125,11 +126,12 @@ def test_a_variable_with_a_known_value_stands_for_it() -> None:
         variable("interval", "interval", "1m,5m", current={"value": "$__auto_interval_interval"}),
         variable("agg", "custom", "sum : sum, max", current={"value": "max"}),
         variable("all", "custom", "a,b", current={"value": ["$__all"]}),
+        variable("long", current={"value": "x" * 200}),
     )
 
     values = values_of(document)
 
-    assert values == {"interval": "1m", "agg": "max", "all": "a"}
+    assert values == {"interval": "1m", "agg": "max", "all": "a", "long": ""}
     assert next(iter(fill_in("$agg(rate(a[$interval]))", values))) == "max(rate(a[1m]))"
 
 
