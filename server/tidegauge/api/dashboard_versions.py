@@ -14,6 +14,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import MAX_JSON_BYTES
 from tidegauge.web.context import dashboards
 from tidegauge.web.errors import json_response
+from tidegauge.web.openapi import NUMBER, describe
 from tidegauge.web.params import InvalidParameter, read_params
 
 DEFAULT_LISTED = 100
@@ -26,6 +27,7 @@ blueprint = Blueprint(
 
 @blueprint.get("/versions")
 @require("dashboard:read")
+@describe(query={"before": NUMBER, "limit": NUMBER})
 def list_versions(dashboard_id: int) -> Response:
     """List the versions, newest first."""
     params = read_params()
@@ -42,6 +44,7 @@ def list_versions(dashboard_id: int) -> Response:
 
 @blueprint.get("/versions/<int:version>")
 @require("dashboard:read")
+@describe()
 def read_version(dashboard_id: int, version: int) -> Response:
     """Show one version, as Grafana's JSON."""
     row, document = dashboards().history.read(sender_at_hand(), dashboard_id, version)
@@ -50,6 +53,7 @@ def read_version(dashboard_id: int, version: int) -> Response:
 
 @blueprint.get("/versions/diff")
 @require("dashboard:read")
+@describe(query={"from": NUMBER, "to": NUMBER})
 def diff_versions(dashboard_id: int) -> Response:
     """Compare two versions."""
     params = read_params()
@@ -64,6 +68,7 @@ def diff_versions(dashboard_id: int) -> Response:
 
 @blueprint.post("/restore")
 @require("dashboard:update:own")
+@describe(body=RestoreBody)
 def restore_version(dashboard_id: int) -> Response:
     """Store an earlier version anew, as the next one."""
     said = load(RestoreBody(), read_value(MAX_JSON_BYTES))

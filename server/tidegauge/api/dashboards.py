@@ -30,6 +30,7 @@ from tidegauge.web.access import require
 from tidegauge.web.context import dashboards, services
 from tidegauge.web.errors import json_response
 from tidegauge.web.identity import current_actor, current_principal
+from tidegauge.web.openapi import NUMBER, TEXT, TEXTS, describe
 from tidegauge.web.params import InvalidParameter, Params, read_params
 
 BODY_SETTING = "TIDEGAUGE_DASHBOARD_MAX_BYTES"
@@ -39,6 +40,16 @@ DEFAULT_LISTED = 100
 MAX_LISTED = 1000
 MAX_SEARCH_CHARS = 200
 MAX_OWNER = 2**31 - 1
+
+_SEARCH = {
+    "search": TEXT,
+    "tag": TEXTS,
+    "folder": TEXT,
+    "owner": NUMBER,
+    "uid": TEXT,
+    "after": TEXT,
+    "limit": NUMBER,
+}
 
 blueprint = Blueprint("dashboards", __name__, url_prefix="/api/v1")
 
@@ -50,6 +61,7 @@ def sender_at_hand() -> Sender:
 
 @blueprint.get("/dashboards")
 @require("dashboard:read")
+@describe(query=_SEARCH)
 def list_dashboards() -> Response:
     """List dashboards by title."""
     params = read_params()
@@ -70,6 +82,7 @@ def list_dashboards() -> Response:
 
 @blueprint.post("/dashboards")
 @require("dashboard:create")
+@describe(body=DashboardBody, status=201)
 def create_dashboard() -> Response:
     """Make a dashboard."""
     fields = load(DashboardBody(), _read())
@@ -80,6 +93,7 @@ def create_dashboard() -> Response:
 
 @blueprint.get("/dashboards/<int:dashboard_id>")
 @require("dashboard:read")
+@describe()
 def read_dashboard(dashboard_id: int) -> Response:
     """Show a dashboard as it is at this moment."""
     found = dashboards().dashboards.read(sender_at_hand(), dashboard_id)
@@ -90,6 +104,7 @@ def read_dashboard(dashboard_id: int) -> Response:
 
 @blueprint.put("/dashboards/<int:dashboard_id>")
 @require("dashboard:update:own")
+@describe(body=DashboardBody)
 def update_dashboard(dashboard_id: int) -> Response:
     """Change a dashboard; what is left out stays."""
     fields = load(DashboardBody(), _read(), partial=True)
@@ -103,6 +118,7 @@ def update_dashboard(dashboard_id: int) -> Response:
 
 @blueprint.delete("/dashboards/<int:dashboard_id>")
 @require("dashboard:delete:own")
+@describe(status=204, answer="")
 def delete_dashboard(dashboard_id: int) -> Response:
     """Delete a dashboard with all its versions."""
     dashboards().dashboards.delete(sender_at_hand(), dashboard_id, read_expected({}))
@@ -111,6 +127,7 @@ def delete_dashboard(dashboard_id: int) -> Response:
 
 @blueprint.post("/dashboards/import")
 @require("dashboard:create")
+@describe(body=ImportBody, status=201)
 def import_grafana() -> Response:
     """Take in a Grafana dashboard."""
     sent = _read()
@@ -131,6 +148,7 @@ def import_grafana() -> Response:
 
 @blueprint.get("/dashboards/<int:dashboard_id>/grafana")
 @require("dashboard:read")
+@describe()
 def export_grafana(dashboard_id: int) -> Response:
     """Give a dashboard as Grafana loads it."""
     found = dashboards().dashboards.read(sender_at_hand(), dashboard_id)
@@ -141,6 +159,7 @@ def export_grafana(dashboard_id: int) -> Response:
 
 @blueprint.post("/dashboards/<int:dashboard_id>/panels")
 @require("dashboard:update:own")
+@describe(body=PanelBody, status=201)
 def add_panel(dashboard_id: int) -> Response:
     """Put a new panel on a dashboard."""
     fields = load(PanelBody(), _read())
@@ -152,6 +171,7 @@ def add_panel(dashboard_id: int) -> Response:
 
 @blueprint.get("/panels/<panel_id>")
 @require("dashboard:read")
+@describe()
 def read_panel(panel_id: str) -> Response:
     """Show a panel."""
     wanted = PanelId.parse(panel_id)
@@ -161,6 +181,7 @@ def read_panel(panel_id: str) -> Response:
 
 @blueprint.put("/panels/<panel_id>")
 @require("dashboard:update:own")
+@describe(body=PanelBody)
 def update_panel(panel_id: str) -> Response:
     """Change a panel; what is left out stays."""
     wanted = PanelId.parse(panel_id)
@@ -171,6 +192,7 @@ def update_panel(panel_id: str) -> Response:
 
 @blueprint.delete("/panels/<panel_id>")
 @require("dashboard:update:own")
+@describe(status=204, answer="")
 def delete_panel(panel_id: str) -> Response:
     """Take a panel away."""
     dashboards().panels.delete(sender_at_hand(), PanelId.parse(panel_id), read_expected({}))

@@ -12,12 +12,14 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import MAX_JSON_BYTES
 from tidegauge.web.context import dashboards
 from tidegauge.web.errors import json_response
+from tidegauge.web.openapi import describe
 
 blueprint = Blueprint("folders", __name__, url_prefix="/api/v1/folders")
 
 
 @blueprint.get("")
 @require("dashboard:read")
+@describe()
 def list_folders() -> Response:
     """List all folders by title."""
     return json_response({"data": [_describe(row) for row in dashboards().folders.read_all()]})
@@ -25,6 +27,7 @@ def list_folders() -> Response:
 
 @blueprint.post("")
 @require("folder:change")
+@describe(body=FolderBody, status=201)
 def create_folder() -> Response:
     """Make a folder."""
     said = load(FolderBody(), read_value(MAX_JSON_BYTES))
@@ -39,6 +42,7 @@ def create_folder() -> Response:
 
 @blueprint.put("/<uid>")
 @require("folder:change")
+@describe(body=FolderBody)
 def update_folder(uid: str) -> Response:
     """Give a folder another title or place; what is left out stays."""
     said = load(FolderBody(exclude=("uid",)), read_value(MAX_JSON_BYTES), partial=True)
@@ -54,6 +58,7 @@ def update_folder(uid: str) -> Response:
 
 @blueprint.delete("/<uid>")
 @require("folder:change")
+@describe(status=204, answer="")
 def delete_folder(uid: str) -> Response:
     """Delete a folder that is empty."""
     dashboards().folders.delete(sender_at_hand(), uid)
