@@ -62,3 +62,18 @@ CREATE VIEW dashboard_saves AS
 SELECT dashboard_id, version, author_id, author, message,
     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms, body::text AS body
 FROM dashboard_versions;
+
+CREATE TABLE dashboard_files (
+    dashboard_id integer PRIMARY KEY REFERENCES dashboards (id) ON DELETE CASCADE,
+    path         text NOT NULL CONSTRAINT dashboard_files_path UNIQUE,
+    digest       text NOT NULL,
+    body         json NOT NULL,
+    conflicts    text[] NOT NULL DEFAULT '{}',
+    loaded_at    timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON COLUMN dashboard_files.path IS 'below the provisioning folder';
+COMMENT ON COLUMN dashboard_files.digest IS 'of the file as it was loaded';
+COMMENT ON COLUMN dashboard_files.body IS 'the dashboard of that file: edits are what differs from it';
+COMMENT ON COLUMN dashboard_files.conflicts IS
+    'places that an edit and the last load had both changed; the edit stands there';

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +21,7 @@ from tidegauge.observability.logs import make_logger
 from tidegauge.services import Services, build_services
 
 from tests.support.people import ALMIGHTY
+from tests.support.servers import wait_until
 from tests.unit.dashboards.examples import SHARED, dashboard, panel
 
 pytestmark = pytest.mark.services
@@ -326,3 +330,26 @@ def test_people_see_and_change_what_is_theirs_to_see_and_change(services: Servic
         ("root", "dashboard.update"),
         ("ada", "dashboard.create"),
     ]
+
+
+def test_a_dashboard_from_a_file_is_served_with_its_drift(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(orjson.dumps(dashboard(panel(1, "a"), title="From a file")))
+    settings = dataclasses.replace(
+        config, dashboards=DashboardsConfig(folder=str(tmp_path), scan_s=1)
+    )
+    log = make_logger(io.BytesIO(), level="info", service="api", clock_ms=lambda: 0)
+    with closing(build_services(settings, log=log)) as services:
+        client = create_app(services, local=ALMIGHTY).test_client()
+        wait_until(
+            lambda: client.get(URL).get_json()["data"] != [], timeout_s=30, what="it is loaded"
+        )
+        (row,) = client.get(URL).get_json()["data"]
+        client.put(f"{URL}/{row['id']}", json={"title": "Edited", "version": row["version"]})
+
+        drift = client.get(f"{URL}/{row['id']}/drift").get_json()["data"]
+        own = client.get(f"{URL}/{make(client)['id']}/drift")
+
+    assert (row["title"], row["public"], row["owner_id"]) == ("From a file", True, None)
+    assert (drift["file"], drift["conflicts"]) == ("a.json", [])
+    assert drift["changes"] == [{"path": "title", "old": "From a file", "new": "Edited"}]
+    assert own.status_code == 404

@@ -8,7 +8,7 @@ from tidegauge.api.dashboard_answers import answer_dashboard, write_time
 from tidegauge.api.dashboards import read_expected, sender_at_hand
 from tidegauge.api.schemas.dashboards import MAX_VERSION, RestoreBody
 from tidegauge.api.schemas.loading import load, read_value
-from tidegauge.dashboards.grafana_diff import MAX_CHANGES
+from tidegauge.dashboards.grafana_diff import MAX_CHANGES, Change
 from tidegauge.storage.dashboard_rows import VersionRow
 from tidegauge.web.access import require
 from tidegauge.web.bodies import MAX_JSON_BYTES
@@ -62,7 +62,7 @@ def diff_versions(dashboard_id: int) -> Response:
         if not version:
             raise InvalidParameter(name, "the number of a version is wanted")
     changes = dashboards().history.diff(sender_at_hand(), dashboard_id, old=old, new=new)
-    data = [{"path": one.path, "old": one.old, "new": one.new} for one in changes]
+    data = [_describe_change(one) for one in changes]
     return json_response({"data": data, "truncated": len(changes) == MAX_CHANGES})
 
 
@@ -80,6 +80,28 @@ def restore_version(dashboard_id: int) -> Response:
         said.get("message", ""),
     )
     return answer_dashboard(restored)
+
+
+@blueprint.get("/drift")
+@require("dashboard:read")
+@describe()
+def read_drift(dashboard_id: int) -> Response:
+    """Tell how a dashboard differs from the file that it was loaded from."""
+    drift = dashboards().provisioning.read_drift(sender_at_hand(), dashboard_id)
+    return json_response(
+        {
+            "data": {
+                "file": drift.file.path,
+                "loaded_at": write_time(drift.file.loaded_ms),
+                "changes": [_describe_change(one) for one in drift.changes],
+                "conflicts": list(drift.file.conflicts),
+            }
+        }
+    )
+
+
+def _describe_change(change: Change) -> dict[str, object]:
+    return {"path": change.path, "old": change.old, "new": change.new}
 
 
 def _describe(row: VersionRow) -> dict[str, object]:

@@ -267,6 +267,18 @@ class DashboardsConfig:
         low=0,
         high=86400,
     )
+    folder: str = setting(
+        "TIDEGAUGE_DASHBOARDS_DIR",
+        "",
+        "Folder of Grafana dashboards (JSON) that are loaded at start and on change; empty: none.",
+    )
+    scan_s: int = setting(
+        "TIDEGAUGE_DASHBOARDS_SCAN_SECONDS",
+        10,
+        "How often that folder is looked at.",
+        low=1,
+        high=3600,
+    )
     datasource_uid: str = setting(
         "TIDEGAUGE_GRAFANA_DATASOURCE_UID",
         "tidegauge_prom",

@@ -10,7 +10,8 @@ A dashboard is kept as classic Grafana JSON, whole, whatever Tidegauge knows of 
 - `service`: made, found, changed, deleted; `panels`: single ones; `history`: the versions;
   `folders`. Behind them `access` (who may), `reads` (the cache), `guarded` (the breaker),
   `turns` (one change at a time).
-- `files`: dashboards in files, read, checked and written.
+- `files`: dashboards in files, read, checked and written. `provisioning`: a folder of them, kept
+  loaded; `merge`: edits put over a new edition of a file.
 - `validation`: what a dashboard has to keep to. `errors`: what can be wrong.
 
 `services` wires it, `api` and `cli` use it.

@@ -33,7 +33,11 @@ from tidegauge.query.raw import RawReads
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
-from tidegauge.services.dashboards import DashboardServices, make_dashboards
+from tidegauge.services.dashboards import (
+    DashboardServices,
+    keep_provisioned,
+    make_dashboards,
+)
 from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.own_metrics import keep_own_metrics
@@ -93,6 +97,8 @@ class Services:
         if self.writer is not None:
             self._threads["writer"] = self._keep_alive("writer", self._write)
         self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        if self.dashboards is not None and self.config.dashboards.folder:
+            self._threads["dashboards"] = self._keep_alive("dashboards", self._load_dashboards)
         if self.config.cache.url:
             self._threads["queries"] = self._keep_alive("queries", self._exchange_queries)
         if self.config.trace.own_metrics_s:
@@ -196,6 +202,15 @@ class Services:
     def _exchange_queries(self, stop: threading.Event) -> None:
         while not stop.wait(EXCHANGE_EVERY_S):
             self.queries.exchange()
+
+    def _load_dashboards(self, stop: threading.Event) -> None:
+        if self.dashboards is not None:
+            keep_provisioned(
+                self.dashboards.provisioning,
+                stop,
+                scan_s=self.config.dashboards.scan_s,
+                tools=self.tools,
+            )
 
     def _sample(self, stop: threading.Event) -> None:
         while not stop.wait(SAMPLE_EVERY_S):

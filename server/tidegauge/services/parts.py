@@ -18,6 +18,7 @@ from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
+from tidegauge.storage.dashboard_files import DashboardFiles
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboards import Dashboards
 from tidegauge.storage.memory_annotations import MemoryAnnotations
@@ -43,6 +44,7 @@ class DashboardTables:
 
     dashboards: Dashboards
     folders: DashboardFolders
+    files: DashboardFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,9 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             audit=AuditLog(pool=opened.pool),
         ),
         dashboards=DashboardTables(
-            dashboards=Dashboards(pool=opened.pool), folders=DashboardFolders(pool=opened.pool)
+            dashboards=Dashboards(pool=opened.pool),
+            folders=DashboardFolders(pool=opened.pool),
+            files=DashboardFiles(pool=opened.pool),
         ),
     )
 

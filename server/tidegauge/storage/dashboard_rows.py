@@ -131,3 +131,21 @@ class DashboardFilter:
     uid: str = ""
     after: tuple[str, int] | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """The file that a dashboard was loaded from.
+
+    Args:
+        path: below the provisioning folder.
+        digest: of the file as it was loaded.
+        conflicts: places that an edit and the last load had both changed.
+        loaded_ms: Unix ms.
+    """
+
+    dashboard_id: int
+    path: str
+    digest: str
+    conflicts: Sequence[str]
+    loaded_ms: int

@@ -21,6 +21,7 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.services.dashboards import DashboardServices, make_dashboards
 from tidegauge.services.parts import DashboardTables, Tools
+from tidegauge.storage.dashboard_files import DashboardFiles
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboards import Dashboards
 from tidegauge.storage.pool import Pool
@@ -63,6 +64,7 @@ class Process:
         self.panels = self.services.panels
         self.history = self.services.history
         self.folders = self.services.folders
+        self.provisioning = self.services.provisioning
 
 
 @pytest.fixture
@@ -77,12 +79,14 @@ def open_process(migrated_database_url: str, config: DashboardsConfig) -> Iterat
     pools: list[Pool] = []
     add_people(migrated_database_url)
 
-    def open_one(cache: InProcessCache | None = None) -> Process:
+    def open_one(log_stream: io.BytesIO | None = None) -> Process:
         pool = Pool.from_config(DatabaseConfig(pool_size=10), url=migrated_database_url)
         pools.append(pool)
-        tables = DashboardTables(Dashboards(pool=pool), DashboardFolders(pool=pool))
+        tables = DashboardTables(
+            Dashboards(pool=pool), DashboardFolders(pool=pool), DashboardFiles(pool=pool)
+        )
         numbers = itertools.count()
-        cache = cache or InProcessCache(
+        cache = InProcessCache(
             max_bytes=10_000_000,
             monotonic=time.monotonic,
             new_id=lambda: f"token-{next(numbers)}",
@@ -94,7 +98,9 @@ def open_process(migrated_database_url: str, config: DashboardsConfig) -> Iterat
             tables,
             Config(dashboards=config),
             Tools(
-                log=make_logger(io.BytesIO(), level="error", service="t", clock_ms=lambda: 0),
+                log=make_logger(
+                    log_stream or io.BytesIO(), level="info", service="t", clock_ms=lambda: 0
+                ),
                 new_id=lambda: uuid.uuid4().hex,
             ),
             cache=cache,
