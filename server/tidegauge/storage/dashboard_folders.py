@@ -41,8 +41,14 @@ WITH RECURSIVE above AS (
     UNION
     SELECT held.id, held.parent_id, held.uid
     FROM dashboard_folders AS held JOIN above ON held.id = above.parent_id
+), below AS (
+    SELECT id, 1 AS levels FROM dashboard_folders WHERE uid = %(uid)s
+    UNION ALL
+    SELECT held.id, below.levels + 1
+    FROM dashboard_folders AS held JOIN below ON held.parent_id = below.id
 )
-SELECT EXISTS (SELECT FROM above WHERE uid = %(uid)s), count(*) FROM above
+SELECT EXISTS (SELECT FROM above WHERE uid = %(uid)s),
+    (SELECT count(*) FROM above) + (SELECT max(levels) FROM below)
 """
 
 
@@ -97,10 +103,10 @@ class DashboardFolders:
             lent.execute(_LOCK)
             if folder.parent is not None:
                 lent.execute(_IS_INSIDE, _columns_of(folder))
-                inside, depth = lent.fetchall()[0]
+                inside, levels = lent.fetchall()[0]
                 if inside:
                     raise Conflict("a folder cannot lie inside itself")
-                if depth >= deepest:
+                if (levels or 0) > deepest:
                     raise Conflict(f"folders lie at most {deepest} deep in one another")
             try:
                 lent.execute(_CHANGE, _columns_of(folder))

@@ -65,6 +65,10 @@ def test_folders_lie_only_so_deep(process: Process) -> None:
         make(process, "f", "d")
     with pytest.raises(Conflict, match="4 deep"):
         move(process, "e", "d")
+    make(process, "g", "e")
+    with pytest.raises(Conflict, match="4 deep"):
+        move(process, "e", "c")
+    assert move(process, "e", "b").parent == "b"
 
 
 def test_a_folder_that_holds_something_stays(process: Process) -> None:
