@@ -3,6 +3,8 @@
 - `metrics`: ingestion, the list of metrics, and their tags.
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `annotations`: marks on the time axis.
+- `dashboards`: dashboards and panels; `dashboard_versions`: what was saved of them; `folders`.
+  `dashboard_answers` writes them, `schemas` says what bodies are.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.

@@ -28,6 +28,7 @@ from tidegauge.config.pipeline import (
     WorkerConfig,
 )
 from tidegauge.config.product import (
+    DashboardsConfig,
     DatabaseConfig,
     HttpConfig,
     IngestConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "BrokerConfig",
     "CacheConfig",
     "Config",
+    "DashboardsConfig",
     "DatabaseConfig",
     "HttpConfig",
     "IngestConfig",

@@ -18,6 +18,9 @@ from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
+from tidegauge.storage.dashboard_files import DashboardFiles
+from tidegauge.storage.dashboard_folders import DashboardFolders
+from tidegauge.storage.dashboards import Dashboards
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
@@ -36,6 +39,15 @@ class PeopleTables:
 
 
 @dataclass(frozen=True, slots=True)
+class DashboardTables:
+    """The record of dashboards and folders."""
+
+    dashboards: Dashboards
+    folders: DashboardFolders
+    files: DashboardFiles
+
+
+@dataclass(frozen=True, slots=True)
 class StorageParts:
     """What the services need of storage, whichever kind it is.
 
@@ -48,6 +60,7 @@ class StorageParts:
         connections_limit: the most there may be.
         close: gives everything back.
         people: the record of people; None where there are no accounts.
+        dashboards: the record of dashboards; None where there are none.
     """
 
     engine: SampleEngine
@@ -58,6 +71,7 @@ class StorageParts:
     connections_limit: int = 0
     close: Callable[[], None] = lambda: None
     people: PeopleTables | None = None
+    dashboards: DashboardTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +144,11 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             users=Users(pool=opened.pool),
             credentials=Credentials(pool=opened.pool),
             audit=AuditLog(pool=opened.pool),
+        ),
+        dashboards=DashboardTables(
+            dashboards=Dashboards(pool=opened.pool),
+            folders=DashboardFolders(pool=opened.pool),
+            files=DashboardFiles(pool=opened.pool),
         ),
     )
 

@@ -6,6 +6,7 @@ from flask import Flask, current_app, g
 
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
+from tidegauge.services.dashboards import DashboardServices
 from tidegauge.services.people import People
 
 _EXTENSION = "tidegauge"
@@ -31,6 +32,18 @@ def people() -> People:
     held = services().people
     if held is None:
         raise Unavailable("this server has no database for accounts")
+    return held
+
+
+def dashboards() -> DashboardServices:
+    """Return the dashboards of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().dashboards
+    if held is None:
+        raise Unavailable("this server has no database for dashboards")
     return held
 
 
