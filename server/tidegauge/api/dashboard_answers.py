@@ -83,7 +83,8 @@ def write_time(time_ms: int) -> str:
 
 def write_after(row: DashboardRow) -> str:
     """Return what to ask for the page behind this row with."""
-    return f"{row.id}:{row.title.lower()}"
+    # Lower case is the database's business: it and Python differ in what it is.
+    return f"{row.id}:{row.title}"
 
 
 def read_after(text: str) -> tuple[str, int] | None:

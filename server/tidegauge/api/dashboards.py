@@ -24,6 +24,7 @@ from tidegauge.dashboards.access import Sender
 from tidegauge.dashboards.errors import VersionMissing
 from tidegauge.dashboards.panels import PanelId
 from tidegauge.dashboards.service import Expected
+from tidegauge.dashboards.validation import MAX_TITLE_CHARS
 from tidegauge.errors import InvalidInput
 from tidegauge.storage.dashboard_rows import DashboardFilter
 from tidegauge.web.access import require
@@ -40,6 +41,7 @@ DEFAULT_LISTED = 100
 MAX_LISTED = 1000
 MAX_SEARCH_CHARS = 200
 MAX_OWNER = 2**31 - 1
+MAX_AFTER_CHARS = 20 + MAX_TITLE_CHARS
 
 _SEARCH = {
     "search": TEXT,
@@ -72,7 +74,7 @@ def list_dashboards() -> Response:
         folder=_text(params, "folder") if params.all("folder") else None,
         owner_id=params.count("owner", high=MAX_OWNER) or None,
         uid=_text(params, "uid"),
-        after=read_after(_text(params, "after")),
+        after=read_after(_text(params, "after", most=MAX_AFTER_CHARS)),
         limit=limit,
     )
     rows = dashboards().dashboards.search(sender_at_hand(), wanted)
@@ -234,8 +236,8 @@ def _number_panels(fields: dict[str, Any], dashboard_id: int | None) -> None:
         panel["id"] = wanted.number
 
 
-def _text(params: Params, name: str) -> str:
+def _text(params: Params, name: str, *, most: int = MAX_SEARCH_CHARS) -> str:
     text = params.first(name)
-    if len(text) > MAX_SEARCH_CHARS or "\0" in text:
-        raise InvalidParameter(name, f"at most {MAX_SEARCH_CHARS} characters, none of them NUL")
+    if len(text) > most or "\0" in text:
+        raise InvalidParameter(name, f"at most {most} characters, none of them NUL")
     return text

@@ -10,6 +10,7 @@ from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.audit import write_audit
 from tidegauge.storage.dashboard_rows import FolderRow
 from tidegauge.storage.pool import Pool
+from tidegauge.storage.texts import is_storable
 
 _LIST = """
 SELECT held.uid, held.title, parent.uid
@@ -70,6 +71,8 @@ class DashboardFolders:
 
     def read(self, uid: str) -> FolderRow | None:
         """Return a folder, or None."""
+        if not is_storable(uid):
+            return None
         with self._pool.transaction() as lent:
             lent.execute(_READ, (uid,))
             return next((FolderRow(*row) for row in lent.fetchall()), None)
@@ -120,6 +123,8 @@ class DashboardFolders:
         Raises:
             Conflict: something is in it.
         """
+        if not is_storable(uid):
+            return False
         with self._pool.transaction() as lent:
             try:
                 lent.execute(_DELETE, (uid,))

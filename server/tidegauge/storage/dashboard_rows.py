@@ -120,7 +120,7 @@ class DashboardFilter:
         folder: the uid of its folder; "" for the top; None: any.
         owner_id: the account whose it is; None: anybody's.
         uid: its own; "" fits all.
-        after: (lower-case title, id) of the last one of the page before; None: from the start.
+        after: (title, id) of the last one of the page before; None: from the start.
         limit: at most so many.
     """
 

@@ -44,7 +44,8 @@ WHERE (%(everything)s OR is_public OR owner_id = %(user_id)s)
     AND (%(folder)s::text IS NULL OR coalesce(folder, '') = %(folder)s)
     AND (%(owner_id)s::integer IS NULL OR owner_id = %(owner_id)s)
     AND (%(uid)s = '' OR uid = %(uid)s)
-    AND (%(after_id)s::integer IS NULL OR (lower(title), id) > (%(after_title)s, %(after_id)s))
+    AND (%(after_id)s::integer IS NULL
+        OR (lower(title), id) > (lower(%(after_title)s), %(after_id)s))
 ORDER BY lower(title), id LIMIT %(limit)s
 """
 _COUNT = "SELECT count(*) FROM dashboards"
