@@ -9,6 +9,7 @@ from tidegauge.errors import InvalidInput, NotFound
 from tidegauge.ingest import dead_letters
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
+from tidegauge.web.changes import record_change
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
 from tidegauge.web.openapi import NUMBER, describe
@@ -16,6 +17,8 @@ from tidegauge.web.params import read_params
 
 DEFAULT_LISTED = 100
 MAX_LISTED = 10_000
+MAX_TOLD = 100
+"""So many ids stand in the log of changes."""
 
 blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/v1/admin/dead-letters")
 
@@ -55,7 +58,8 @@ def show_dead_letter(message_id: str) -> Response:
 @describe(body=Choice)
 def replay_dead_letters() -> Response:
     """Send dead letters again."""
-    return json_response({"replayed": services().queue.dead_letters.replay(_read_choice())})
+    ids = _read_choice("dead-letters.replay")
+    return json_response({"replayed": services().queue.dead_letters.replay(ids)})
 
 
 @blueprint.post("/purge")
@@ -63,11 +67,17 @@ def replay_dead_letters() -> Response:
 @describe(body=Choice)
 def purge_dead_letters() -> Response:
     """Throw dead letters away."""
-    return json_response({"purged": services().queue.dead_letters.purge(_read_choice())})
+    ids = _read_choice("dead-letters.purge")
+    return json_response({"purged": services().queue.dead_letters.purge(ids)})
 
 
-def _read_choice() -> list[bytes] | None:
+def _read_choice(action: str) -> list[bytes] | None:
+    """Return the ids that were sent, None for all; what is to be done with them is recorded."""
     choice = read_json(Choice)
     if choice.all == bool(choice.ids):
         raise InvalidInput('name the ids of dead letters in "ids", or say "all": true')
-    return None if choice.all else [dead_letters.parse_message_id(text) for text in choice.ids]
+    ids = [dead_letters.parse_message_id(text) for text in choice.ids]
+    # Before it is done: what was thrown away with no record of it could not be told any more.
+    told: dict[str, object] = {"count": len(ids), "ids": choice.ids[:MAX_TOLD]}
+    record_change(action, details={"all": True} if choice.all else told)
+    return None if choice.all else ids
