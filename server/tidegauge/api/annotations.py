@@ -13,7 +13,7 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.context import services
 from tidegauge.web.errors import created_response, json_response
-from tidegauge.web.identity import current_principal
+from tidegauge.web.identity import current_actor, current_principal
 from tidegauge.web.openapi import NUMBER, TEXT, TEXTS, describe
 from tidegauge.web.params import InvalidParameter, Params, read_params
 
@@ -69,7 +69,7 @@ def list_annotations() -> Response:
         panel_id=params.count("panel_id") or None,
         before=_read_place(params.first("after")),
     )
-    found, more = services().annotations.read_page(asked)
+    found, more = services().annotations.read_page(asked, current_principal())
     following = "{}.{}".format(*found[-1].place) if more else None
     return json_response({"data": [show(one) for one in found], "next": following})
 
@@ -101,7 +101,7 @@ def add_annotation() -> Response:
 @describe()
 def read_annotation(annotation_id: int) -> Response:
     """Show one annotation."""
-    return json_response(show(services().annotations.read(annotation_id)))
+    return json_response(show(services().annotations.read(annotation_id, current_principal())))
 
 
 @blueprint.delete("/<int:annotation_id>")
@@ -109,7 +109,7 @@ def read_annotation(annotation_id: int) -> Response:
 @describe()
 def delete_annotation(annotation_id: int) -> Response:
     """Delete one annotation."""
-    services().annotations.delete([annotation_id], current_principal())
+    services().annotations.delete([annotation_id], current_principal(), current_actor())
     return json_response({"deleted": [annotation_id]})
 
 
@@ -123,7 +123,7 @@ def delete_annotations() -> Response:
     if not 0 < len(texts) <= MAX_DELETED:
         raise InvalidParameter("id", f"from 1 to {MAX_DELETED} ids are wanted, not {len(texts)}")
     ids = sorted({_read_id("id", text) for text in texts})
-    services().annotations.delete(ids, current_principal())
+    services().annotations.delete(ids, current_principal(), current_actor())
     return json_response({"deleted": ids})
 
 

@@ -39,6 +39,7 @@ from tidegauge.web.bodies import read_json
 from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
+from tidegauge.web.identity import current_principal
 from tidegauge.web.openapi import describe
 from tidegauge.web.params import InvalidParameter
 
@@ -157,7 +158,13 @@ def list_annotations() -> Response:
     held = services()
     body = read_json(AnnotationsBody, max_bytes=MAX_ANNOTATIONS_BODY_BYTES, or_empty=True)
     start_ms, end_ms = read_range(body.range, now_ms=held.clock_ms())
-    found = find_by_tags(held.annotations, body.annotation or {}, start_ms=start_ms, end_ms=end_ms)
+    found = find_by_tags(
+        held.annotations,
+        body.annotation or {},
+        current_principal(),
+        start_ms=start_ms,
+        end_ms=end_ms,
+    )
     return _for_browsers(json_response(found))
 
 
@@ -171,6 +178,7 @@ def _answer(body: PanelBody) -> Sequence[Rendered]:
         query=held.query,
         parser=held.parser,
         annotations=held.annotations,
+        principal=current_principal(),
         limits=held.config.query,
         monotonic=held.monotonic,
         body=body,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.annotations.service import MAX_ID, MAX_PAGE, AnnotationService
+from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_body import Grid
 from tidegauge.compat.grafana_json_frames import Frame, Look, name_series
 from tidegauge.compat.grafana_json_payload import OptionReader
@@ -36,17 +37,24 @@ _COLUMNS = (
 )
 
 
-def _list_marks(service: AnnotationService, wanted: AnnotationQuery) -> Sequence[Annotation]:
-    found, _ = service.read_page(wanted)
+Source = Callable[[AnnotationService, AnnotationQuery, Principal], Sequence[Annotation]]
+
+
+def _list_marks(
+    service: AnnotationService, wanted: AnnotationQuery, principal: Principal
+) -> Sequence[Annotation]:
+    found, _ = service.read_page(wanted, principal)
     return found
 
 
-def _list_alert_events(service: AnnotationService, wanted: AnnotationQuery) -> Sequence[Annotation]:
+def _list_alert_events(
+    service: AnnotationService, wanted: AnnotationQuery, principal: Principal
+) -> Sequence[Annotation]:
     """There are no alert rules yet; what they go through is listed here when there are."""
     return ()
 
 
-SOURCES: dict[str, Callable[[AnnotationService, AnnotationQuery], Sequence[Annotation]]] = {
+SOURCES: dict[str, Source] = {
     "": _list_marks,
     "annotations": _list_marks,
     "alerts": _list_alert_events,
@@ -101,12 +109,18 @@ def find_events(answer: Answer, look: Look) -> list[Annotation]:
 
 
 def find_by_tags(
-    service: AnnotationService, asked: Mapping[str, Any], *, start_ms: int, end_ms: int
+    service: AnnotationService,
+    asked: Mapping[str, Any],
+    principal: Principal,
+    *,
+    start_ms: int,
+    end_ms: int,
 ) -> list[dict[str, object]]:
     """Return marks as plugins before 0.5 want them.
 
     Args:
         asked: the `annotation` that was sent; its `query` has tags, with commas between them.
+        principal: who may see them.
     Raises:
         InvalidInput.
     """
@@ -120,7 +134,7 @@ def find_by_tags(
     wanted = AnnotationQuery(
         limit=MAX_PAGE, start_ms=start_ms, end_ms=end_ms, tags=tags, or_for_all=True
     )
-    found = sorted(source(service, wanted), key=lambda one: one.place)
+    found = sorted(source(service, wanted, principal), key=lambda one: one.place)
     return [
         {
             "annotation": asked,

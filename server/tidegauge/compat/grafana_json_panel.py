@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegauge.annotations.service import AnnotationService
+from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_annotations import (
     ANNOTATIONS,
     SOURCES,
@@ -44,6 +45,7 @@ class Panel:
         query: answers PromQL.
         parser: makes trees of it.
         annotations: has the marks.
+        principal: who asks.
         limits: the limits of a query, which hold for all of them together.
         monotonic: the monotonic clock, seconds.
         body: what was asked.
@@ -58,6 +60,7 @@ class Panel:
         query: QueryService,
         parser: QueryParser,
         annotations: AnnotationService,
+        principal: Principal,
         limits: QueryConfig,
         monotonic: Callable[[], float],
         body: PanelBody,
@@ -65,7 +68,8 @@ class Panel:
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._query, self._parser, self._annotations = query, parser, annotations
+        self._query, self._parser = query, parser
+        self._annotations, self._principal = annotations, principal
         self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
         self._variables = Variables(variables, {})
@@ -115,7 +119,7 @@ class Panel:
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
             wanted = read_wanted(payload, variables, grid)
-            return make_annotation_table(source(self._annotations, wanted))
+            return make_annotation_table(source(self._annotations, wanted, self._principal))
         options = read_options(payload, variables)
         question = self._make_question(target, options, grid)
         look = Look(target.ref_id, question.text, options.alias)

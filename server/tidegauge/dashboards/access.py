@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
+from tidegauge.auth.seen import seen_by
 from tidegauge.dashboards.errors import NotYours
-from tidegauge.storage.dashboard_rows import DashboardRow, Seen
+from tidegauge.storage.dashboard_rows import DashboardRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,6 @@ class Sender:
     def of(cls, principal: Principal) -> Sender:
         """Return somebody at work outside of any request."""
         return cls(principal, Actor(principal.key, principal.name))
-
-
-def seen_by(principal: Principal) -> Seen:
-    """Return what somebody may see."""
-    return Seen(everything=principal.may("dashboard:read:any"), user_id=principal.user_id)
 
 
 def may_see(principal: Principal, row: DashboardRow) -> bool:

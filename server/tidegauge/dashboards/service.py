@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from tidegauge.auth.seen import seen_by
 from tidegauge.config import DashboardsConfig
-from tidegauge.dashboards.access import Sender, check_may_change, may_see, seen_by
+from tidegauge.dashboards.access import Sender, check_may_change, may_see
 from tidegauge.dashboards.dashboard_view import NEW, apply_dashboard, tags_of
 from tidegauge.dashboards.errors import (
     InvalidDashboard,

@@ -76,6 +76,8 @@ VALUES (%s, %s, %s, %s, %s, %s)
 """
 _DROP_VERSIONS = "DELETE FROM dashboard_versions WHERE dashboard_id = %s AND version <= %s"
 _DELETE = "DELETE FROM dashboards WHERE id = %(id)s AND version = %(version)s RETURNING id"
+# Left behind, the marks on a private dashboard would be anybody's to see.
+_DELETE_MARKS = "DELETE FROM annotations WHERE dashboard_id = %s"
 _LIST_VERSIONS = """
 SELECT version, author_id, author, message, created_ms FROM dashboard_saves
 WHERE dashboard_id = %(id)s AND (%(before)s::integer IS NULL OR version < %(before)s)
@@ -193,11 +195,12 @@ class Dashboards:
             return saved
 
     def delete(self, dashboard_id: int, version: int, audit: AuditEntry) -> bool:
-        """Delete a dashboard with all versions; return whether `version` was the newest."""
+        """Delete a dashboard, its versions and marks; return whether `version` was the newest."""
         with self._pool.transaction() as lent:
             lent.execute(_DELETE, {"id": dashboard_id, "version": version})
             deleted = bool(lent.fetchall())
             if deleted:
+                lent.execute(_DELETE_MARKS, (dashboard_id,))
                 write_audit(lent, audit, target=f"dashboard:{dashboard_id}")
             return deleted
 
