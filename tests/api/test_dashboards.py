@@ -353,3 +353,21 @@ def test_a_dashboard_from_a_file_is_served_with_its_drift(config: Config, tmp_pa
     assert (drift["file"], drift["conflicts"]) == ("a.json", [])
     assert drift["changes"] == [{"path": "title", "old": "From a file", "new": "Edited"}]
     assert own.status_code == 404
+
+
+def test_dashboards_of_an_account_that_is_deleted_stay_with_their_history(
+    client: FlaskClient, services: Services
+) -> None:
+    people = services.people
+    assert people is not None
+    row = people.accounts.create_user("ada", "correct horse battery", "editor", SYSTEM)
+    ada = create_app(services, local=person(row.id, "ada", "editor")).test_client()
+    number = make(ada, public=True)["id"]
+
+    people.accounts.delete_user(row.id, SYSTEM)
+
+    left = client.get(f"{URL}/{number}").get_json()["data"]
+    (version,) = client.get(f"{URL}/{number}/versions").get_json()["data"]
+    assert (left["owner_id"], left["owner"]) == (None, None)
+    assert (version["author_id"], version["author"]) == (None, "ada")
+    assert client.put(f"{URL}/{number}", json={"title": "x", "version": 1}).status_code == 200

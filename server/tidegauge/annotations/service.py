@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tidegauge.annotations.grafana_alerts import (
+    MAX_ALERTS,
+    GrafanaAlert,
+    find_same,
+    identify,
+    make_mark,
+)
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
 from tidegauge.auth.seen import seen_by
@@ -54,6 +61,29 @@ class AnnotationService:
             raise InvalidInput("panel_id: a panel is one of a dashboard; dashboard_id is missing")
         tags = tuple(sorted(set(annotation.tags)))
         return self._store.add(replace(annotation, tags=tags, owner_id=principal.user_id))
+
+    def keep_grafana_alerts(self, alerts: Sequence[GrafanaAlert], principal: Principal) -> int:
+        """Keep Grafana's alerts as marks, and return how many were news.
+
+        Raises:
+            InvalidInput: one of them makes no sense; those before it are kept. Unavailable.
+        """
+        if len(alerts) > MAX_ALERTS:
+            raise InvalidInput(f"alerts: {len(alerts)} of them, at most {MAX_ALERTS} are taken")
+        return sum(self._keep_grafana_alert(alert, principal) for alert in alerts)
+
+    def _keep_grafana_alert(self, alert: GrafanaAlert, principal: Principal) -> bool:
+        mark = make_mark(alert)
+        asked = AnnotationQuery(
+            limit=MAX_PAGE, start_ms=mark.time_ms, end_ms=mark.time_ms, tags=identify(alert)
+        )
+        known = find_same(self._store.read_page(asked, seen_by(principal)), mark)
+        if known is not None and (mark.time_end_ms is None or known.time_end_ms is not None):
+            return False
+        self.add(mark, principal)
+        if known is not None:
+            self._store.delete([known.id], [])
+        return True
 
     def read_page(
         self, asked: AnnotationQuery, principal: Principal

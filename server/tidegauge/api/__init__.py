@@ -7,6 +7,7 @@
   `dashboard_answers` writes them, `schemas` says what bodies are.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
+- `grafana_alerts`: Grafana's own alerts come back.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.
 - `reference`: OpenAPI, and a page to read it, from `templates/`.
 - `health`: health, probes and the exposition of our own instruments.

@@ -25,7 +25,7 @@ from tidegauge.dashboards.files import (
     write_file,
 )
 from tidegauge.dashboards.grafana_diff import Change, diff_dashboards
-from tidegauge.dashboards.grafana_import import resolve
+from tidegauge.dashboards.grafana_import import input_names, resolve
 from tidegauge.errors import ConfigError, NotFound, TidegaugeError
 from tidegauge.query.parsing import QueryParser
 from tidegauge.services.dashboards import DashboardServices, open_dashboards
@@ -119,8 +119,15 @@ def import_files(
         sender = _sender(None if owner is None else _find_user(users, owner))
         for path in find_files(place):
             try:
+                sent = read_file(path)
+                # What one file of many asks for, the others need not know.
+                asked = given.keys() & input_names(sent) if place.is_dir() else given.keys()
                 taken = held.dashboards.take(
-                    sender, read_file(path), inputs=given, fields=fields, overwrite=overwrite
+                    sender,
+                    sent,
+                    inputs={name: given[name] for name in asked},
+                    fields=fields,
+                    overwrite=overwrite,
                 )
             except TidegaugeError as exc:
                 failed = True

@@ -8,11 +8,13 @@ Source: grafana-contract §1; Grafana `standardAnnotationSupport.ts`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from tidegauge.annotations.grafana_alerts import ALERT_TAG
 from tidegauge.annotations.service import MAX_ID, MAX_PAGE, AnnotationService
 from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_body import Grid
@@ -50,8 +52,9 @@ def _list_marks(
 def _list_alert_events(
     service: AnnotationService, wanted: AnnotationQuery, principal: Principal
 ) -> Sequence[Annotation]:
-    """There are no alert rules yet; what they go through is listed here when there are."""
-    return ()
+    """Return what Grafana told of its own alerts; our own rules join it when there are any."""
+    found, _ = service.read_page(replace(wanted, tags=(ALERT_TAG, *wanted.tags)), principal)
+    return found
 
 
 SOURCES: dict[str, Source] = {

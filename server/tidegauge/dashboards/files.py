@@ -46,7 +46,7 @@ class FileCheck:
 
 
 def find_files(place: Path) -> list[Path]:
-    """Return a file, or the JSON files anywhere below a folder, by name.
+    """Return a file, or the JSON files anywhere below a folder but hidden ones, by name.
 
     Raises:
         InvalidDashboard: there is neither.
@@ -55,7 +55,16 @@ def find_files(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise InvalidDashboard("", f"there is no file or folder {place}")
-    return sorted(found for found in place.rglob("*.json") if found.is_file())
+    # A volume of Kubernetes has every file a second time, in a hidden folder.
+    return sorted(
+        found
+        for found in place.rglob("*.json")
+        if found.is_file() and not _is_hidden(found.relative_to(place))
+    )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_file(path: Path) -> Any:

@@ -66,6 +66,11 @@ def import_dashboard(sent: Any, *, inputs: Mapping[str, str], datasource_uid: st
     return resolved
 
 
+def input_names(sent: Any) -> set[str]:
+    """Return the names of the inputs that a shared export asks for."""
+    return {text(one.get("name")) for one in objects(_unwrap(sent).get("__inputs"))}
+
+
 def resolve(sent: Any, *, inputs: Mapping[str, str], datasource_uid: str) -> Imported:
     """Return a Grafana dashboard without what only carried it: wrapping, inputs, library panels.
 
@@ -118,7 +123,7 @@ def _resolve_inputs(document: Json, given: Mapping[str, str], datasource_uid: st
             left.append(one)
             kind = text(one.get("pluginId")) or text(one.get("type"))
             warnings.append(f"input {name} ({kind}) has no value; what uses it shows nothing")
-    unknown = sorted(set(given) - {text(one.get("name")) for one in declared})
+    unknown = sorted(given.keys() - {text(one.get("name")) for one in declared})
     if unknown:
         raise InvalidDashboard(f"inputs.{unknown[0]}", "the dashboard has no input of this name")
     resolved = _replace_inputs(document, values)

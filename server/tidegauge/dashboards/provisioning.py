@@ -93,12 +93,13 @@ class Provisioning:
             return 0
         self._folder_is_away = False
         held = {row.path: row for row in self._files.read_all()}
+        names = {str(path.relative_to(self._folder)): path for path in paths}
+        taken = {row.dashboard_id: row.path for row in held.values() if row.path in names}
         loaded = 0
-        for path in paths:
-            name = str(path.relative_to(self._folder))
-            loaded += self._look(path, name, held.pop(name, None))
+        for name, path in names.items():
+            loaded += self._look(path, name, held.pop(name, None), taken)
         for row in held.values():
-            self._files.forget(row.dashboard_id)
+            self._files.forget(row.path)
             self._seen.pop(row.path, None)
             self._log.info("dashboard's file is gone; the dashboard stays", file=row.path)
         return loaded
@@ -117,14 +118,19 @@ class Provisioning:
         row, body = found
         return Drift(row, diff_dashboards(orjson.loads(body), held.document))
 
-    def _look(self, path: Path, name: str, known: FileRow | None) -> bool:
-        """Load a file if it is not the one that was loaded; return whether it was."""
+    def _look(self, path: Path, name: str, known: FileRow | None, taken: dict[int, str]) -> bool:
+        """Load a file if it is not the one that was loaded; return whether it was.
+
+        Args:
+            known: what was loaded from it before.
+            taken: the files that dashboards come from, by their ids; this one joins them.
+        """
         stamp = _stamp(path)
         settled = known is not None or name in self._refused
         if stamp is None or (settled and self._seen.get(name) == stamp):
             return False
         try:
-            loaded = self._load_anew(path, name, known)
+            loaded = self._load_anew(path, name, known, taken)
             self._refused.discard(name)
         except StaleVersion:
             # Somebody edits it at this moment; the next scan finds it as it is then.
@@ -136,14 +142,16 @@ class Provisioning:
         self._seen[name] = stamp
         return loaded
 
-    def _load_anew(self, path: Path, name: str, known: FileRow | None) -> bool:
+    def _load_anew(
+        self, path: Path, name: str, known: FileRow | None, taken: dict[int, str]
+    ) -> bool:
         sent, digest = read_file(path), _digest(path)
         if known is not None and known.digest == digest:
             return False
         new = import_dashboard(sent, inputs={}, datasource_uid=self._datasource_uid).document
         # Without a uid of its own a file would make a new dashboard each time.
         new["uid"] = text(new.get("uid")) or hashlib.sha256(name.encode()).hexdigest()[:32]
-        row = self._find(known, new)
+        row = self._find(known, new, taken)
         message = f"loaded from {name}"
         if row is None:
             dashboard = self._dashboards.take(
@@ -163,17 +171,20 @@ class Provisioning:
             body=orjson.dumps({**new, "uid": dashboard.row.uid}),
             conflicts=conflicts,
         )
+        taken[dashboard.row.id] = name
         told = {"file": name, "dashboard": dashboard.row.id, "conflicts": conflicts}
         self._log.info("dashboard loaded", **told)
         return True
 
-    def _find(self, known: FileRow | None, new: Json) -> DashboardRow | None:
+    def _find(self, known: FileRow | None, new: Json, taken: dict[int, str]) -> DashboardRow | None:
         if known is not None:
             return self._dashboards.read(self._sender, known.dashboard_id).row
         wanted = DashboardFilter(uid=new["uid"], limit=1)
         row = next(iter(self._dashboards.search(self._sender, wanted)), None)
         if row is not None and row.owner_id is not None:
             raise InvalidDashboard("uid", f"dashboard {row.id}, which is {row.owner}'s, has it")
+        if row is not None and row.id in taken:
+            raise InvalidDashboard("uid", f"the dashboard of {taken[row.id]} has it, too")
         return row
 
     def _renew(self, row: DashboardRow, new: Json, message: str) -> tuple[Dashboard, list[str]]:

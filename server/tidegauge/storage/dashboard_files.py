@@ -25,7 +25,7 @@ ON CONFLICT (dashboard_id) DO UPDATE SET
     conflicts = excluded.conflicts, loaded_at = now()
 """
 _FORGET_PATH = "DELETE FROM dashboard_files WHERE path = %s AND dashboard_id <> %s"
-_FORGET = "DELETE FROM dashboard_files WHERE dashboard_id = %s"
+_FORGET = "DELETE FROM dashboard_files WHERE path = %s"
 
 
 class DashboardFiles:
@@ -76,7 +76,7 @@ class DashboardFiles:
                 },
             )
 
-    def forget(self, dashboard_id: int) -> None:
-        """Note that a dashboard's file is gone; the dashboard stays."""
+    def forget(self, path: str) -> None:
+        """Note that a file is gone; its dashboard stays."""
         with self._pool.transaction() as lent:
-            lent.execute(_FORGET, (dashboard_id,))
+            lent.execute(_FORGET, (path,))

@@ -105,6 +105,8 @@ def test_bounds_are_named(service: AnnotationService, change: dict, said: str) -
         {"limit": 0},
         {"limit": 1001},
         {"tags": tuple(map(str, range(33)))},
+        {"tags": ("a\0",)},
+        {"tags": ("x" * 129,)},
         {"start_ms": -1},
         {"end_ms": 1 << 60},
         {"before": (1 << 60, 1)},

@@ -91,20 +91,47 @@ def test_what_is_imported_is_exported_and_differs_in_nothing(
     save(given / "two.json", dashboard(panel(1, "up"), uid="two", title="Two / more"))
 
     imported = run_on_database("import", given, "--public", "--input", "DS_LOGS=logs")
-    assert imported.exit_code == 1  # The second one has no such input.
-    assert "two.json: inputs.DS_LOGS" in imported.stderr
-    assert run_on_database("import", given / "two.json").exit_code == 0
-    assert run_on_database("import", given / "two.json").exit_code == 1
-    assert run_on_database("import", given / "two.json", "--overwrite").exit_code == 0
+    assert (imported.exit_code, imported.stderr) == (0, "")
 
     assert run_on_database("diff", given / "two.json").output == ""
-    public = run_on_database("export", tmp_path / "public")
-    every = run_on_database("export", tmp_path / "all", "--private")
-    assert (public.output, every.output) == ("written: 1\n", "written: 2\n")
+    every = run_on_database("export", tmp_path / "all")
+    assert every.output == "written: 2\n"
     names = sorted(path.name for path in (tmp_path / "all").rglob("*"))
     assert names == ["Shared-shared.json", "Two-more-two.json"]
     assert run_on_database("diff", given / "two.json", tmp_path / "all" / names[1]).output == ""
     assert run_on_database("check", tmp_path / "all").exit_code == 0
+
+
+def test_what_is_private_is_exported_only_when_asked_for(
+    run_on_database: Run, tmp_path: Path
+) -> None:
+    run_on_database("import", save(tmp_path / "a.json", dashboard()))
+
+    public = run_on_database("export", tmp_path / "public")
+    every = run_on_database("export", tmp_path / "all", "--private")
+
+    assert (public.output, every.output) == ("written: 0\n", "written: 1\n")
+
+
+def test_a_second_import_needs_to_be_told_to_overwrite(
+    run_on_database: Run, tmp_path: Path
+) -> None:
+    path = save(tmp_path / "a.json", dashboard(uid="a"))
+
+    assert run_on_database("import", path).exit_code == 0
+    again = run_on_database("import", path)
+    assert (again.exit_code, "overwrite" in again.stderr) == (1, True)
+    assert "version 2" in run_on_database("import", path, "--overwrite").stdout
+
+
+def test_an_input_that_a_single_file_does_not_have_is_refused(
+    run_on_database: Run, tmp_path: Path
+) -> None:
+    result = run_on_database(
+        "import", save(tmp_path / "a.json", dashboard()), "--input", "DS_LOGS=logs"
+    )
+
+    assert (result.exit_code, "inputs.DS_LOGS" in result.stderr) == (1, True)
 
 
 def test_an_owner_is_named_and_must_be_there(

@@ -98,3 +98,15 @@ def test_folders_become_folders() -> None:
     assert folder_path("b", folders) == Path("Ops-all/untitled")
     assert folder_path("gone", folders) == Path()
     assert folder_path("ring", folders).parts == ("R", "R", "R")
+
+
+def test_the_dashboards_that_are_shipped_are_sound(repository: Path) -> None:
+    found = [
+        check_file(path, PARSER, datasource_uid="tidegauge_prom")
+        for path in find_files(repository / "grafana/dashboards")
+    ]
+
+    assert len(found) >= 2
+    assert [(one.path.name, one.fault, one.changes, one.query_faults) for one in found] == [
+        (one.path.name, "", [], []) for one in found
+    ]

@@ -165,6 +165,33 @@ def test_when_a_file_goes_its_dashboard_stays(process: Process, files: Files) ->
     assert (only(process).row.id, only(process).row.title) == (found.row.id, "Back")
 
 
+def test_a_file_that_is_renamed_keeps_its_dashboard(process: Process, files: Files) -> None:
+    files.write("a.json", dashboard(title="Same", uid="a"))
+    process.provisioning.scan()
+    number = only(process).row.id
+    (files.folder / "a.json").rename(files.folder / "b.json")
+
+    process.provisioning.scan()
+
+    assert process.provisioning.read_drift(VIEWER, number).file.path == "b.json"
+    assert (only(process).row.version, process.provisioning.scan()) == (1, 0)
+
+
+def test_of_two_files_with_one_uid_the_first_counts(process: Process, files: Files) -> None:
+    files.write("a.json", dashboard(title="First", uid="same"))
+    files.write("b.json", dashboard(title="Second", uid="same"))
+
+    assert [process.provisioning.scan() for _ in range(3)] == [1, 0, 0]
+    assert only(process).row.title == "First"
+
+
+def test_hidden_files_and_folders_are_not_looked_at(process: Process, files: Files) -> None:
+    files.write("..data/a.json", dashboard(uid="a"))
+    files.write(".a.json.new", dashboard(uid="b"))
+
+    assert process.provisioning.scan() == 0
+
+
 def test_a_folder_that_is_away_changes_nothing(
     process: Process, files: Files, folder: Path
 ) -> None:
