@@ -266,3 +266,28 @@ def test_the_log_tells_of_marks_that_others_delete(town: Town) -> None:
         ("admin", f"annotation:{theirs}")
     ]
     assert told[0]["details"] == {"owner_id": town.ids["owner"], "text": "theirs"}
+
+
+ALERTS = "/api/v1/alerts/grafana"
+
+
+def alert(**said: Any) -> dict[str, Any]:
+    begin = {"startsAt": "2023-11-14T22:00:00Z", "labels": {"alertname": "disk is full"}}
+    return {"alerts": [{"status": "firing", **begin, "fingerprint": "f1", **said}]}
+
+
+def test_nobody_ends_or_suppresses_the_alert_marks_of_anothers(town: Town) -> None:
+    end = {"status": "resolved", "endsAt": "2023-11-14T22:01:00Z"}
+    early = {"fingerprint": "f2", **end, "labels": {"alertname": "all is well"}}
+    for who, sent in (
+        ("other", alert(**early)),
+        ("owner", alert()),
+        ("owner", alert(fingerprint="f2")),
+        ("other", alert(**end, labels={"alertname": "all is well"})),
+    ):
+        assert town.clients[who].post(ALERTS, json=sent).status_code == 200
+
+    rows = town.clients["owner"].get(MARKS, query_string={"tag": "alert"}).get_json()["data"]
+
+    mine = [row for row in rows if row["owner_id"] == town.ids["owner"]]
+    assert [(row["title"], row["time_end"]) for row in mine] == [("disk is full", None)] * 2

@@ -68,8 +68,12 @@ def identify(alert: GrafanaAlert) -> tuple[str, str, str]:
 
 
 def find_same(marks: Sequence[Annotation], wanted: Annotation) -> Annotation | None:
-    """Return the mark that tells of the same alert already."""
-    return next((one for one in marks if one.time_ms == wanted.time_ms), None)
+    """Return the mark that tells of the same alert already, by the same sender.
+
+    Another's must neither be ended by this one nor stand for it.
+    """
+    place = wanted.time_ms, wanted.owner_id
+    return next((one for one in marks if (one.time_ms, one.owner_id) == place), None)
 
 
 def _label_tags(labels: Mapping[str, str]) -> list[str]:

@@ -73,7 +73,7 @@ class AnnotationService:
         return sum(self._keep_grafana_alert(alert, principal) for alert in alerts)
 
     def _keep_grafana_alert(self, alert: GrafanaAlert, principal: Principal) -> bool:
-        mark = make_mark(alert)
+        mark = replace(make_mark(alert), owner_id=principal.user_id)
         asked = AnnotationQuery(
             limit=MAX_PAGE, start_ms=mark.time_ms, end_ms=mark.time_ms, tags=identify(alert)
         )
