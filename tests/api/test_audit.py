@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from click.testing import CliRunner
+from tidegauge.cli import main
 from tidegauge.query.limits import Deadline
 
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.town import Town
 
 LETTERS = "/api/v1/admin/dead-letters"
@@ -50,3 +55,18 @@ def test_a_cancelled_query_is_recorded(town: Town) -> None:
     told = [row for row in town.audit() if row["action"] == "query.cancel"]
     assert (refused, done) == (403, 204)
     assert [(row["target"], row["actor_name"]) for row in told] == [(f"query:{one.id}", "admin")]
+
+
+@pytest.mark.parametrize("action", ["replay", "purge"])
+def test_what_the_command_does_with_dead_letters_is_recorded(
+    town: Town, rabbitmq: RabbitMQ, action: str
+) -> None:
+    none = {name: None for name in os.environ if name.startswith("TIDEGAUGE_")}
+    env = {**none, "RABBITMQ_URL": rabbitmq.url, "DATABASE_URL": town.services.config.database.url}
+
+    done = CliRunner().invoke(main, ["dlq", action, LETTER], env=env)
+
+    entry = town.audit()[0]
+    assert done.exit_code == 0, done.output
+    assert (entry["action"], entry["actor"]) == (f"dead-letters.{action}", "command")
+    assert entry["details"] == {"count": 1, "ids": [LETTER]}

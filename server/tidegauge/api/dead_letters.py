@@ -17,8 +17,6 @@ from tidegauge.web.params import read_params
 
 DEFAULT_LISTED = 100
 MAX_LISTED = 10_000
-MAX_TOLD = 100
-"""So many ids stand in the log of changes."""
 
 blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/v1/admin/dead-letters")
 
@@ -76,8 +74,8 @@ def _read_choice(action: str) -> list[bytes] | None:
     choice = read_json(Choice)
     if choice.all == bool(choice.ids):
         raise InvalidInput('name the ids of dead letters in "ids", or say "all": true')
-    ids = [dead_letters.parse_message_id(text) for text in choice.ids]
+    parsed = [dead_letters.parse_message_id(text) for text in choice.ids]
+    ids = None if choice.all else parsed
     # Before it is done: what was thrown away with no record of it could not be told any more.
-    told: dict[str, object] = {"count": len(ids), "ids": choice.ids[:MAX_TOLD]}
-    record_change(action, details={"all": True} if choice.all else told)
-    return None if choice.all else ids
+    record_change(action, details=dead_letters.tell_choice(ids))
+    return ids
