@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.support.town import PASSWORD, Town
+from tests.support.town import GRAFANA_SECRET, PASSWORD, Town
 
 DASHBOARDS = "/api/v1/dashboards"
 NOBODYS = 2_000_000_000
@@ -125,6 +125,45 @@ def test_a_public_dashboard_is_changed_by_nobody_else(
         # One that came from no file has no drift.
         assert status in (200, 304) or route.path.endswith("/drift")
     assert town.clients["owner"].get(f"{DASHBOARDS}/{number}").get_json() == before
+
+
+@pytest.mark.parametrize(
+    ("of", "scopes", "names", "reads", "changes"),
+    [
+        ("other", ["dashboards"], "", 404, 404),
+        ("viewer", ["dashboards"], "", 404, 403),
+        ("admin", ["query"], "", 404, 403),
+        ("admin", ["ingest"], "", 403, 403),
+        ("owner", ["query"], "", 200, 403),
+        ("admin", ["dashboards"], "other", 404, 404),
+        ("admin", ["dashboards"], "viewer", 404, 403),
+        ("admin", ["dashboards"], "nobody here", 404, 403),
+        ("admin", ["query"], "owner", 200, 403),
+        ("admin", ["query"], "admin", 404, 403),
+        ("viewer", ["dashboards"], "admin", 404, 403),
+    ],
+)
+def test_a_token_opens_no_more_than_its_scope_its_owner_and_whom_grafana_names(
+    town: Town,
+    dashboard: Callable[..., int],
+    of: str,
+    scopes: list[str],
+    names: str,
+    reads: int,
+    changes: int,
+) -> None:
+    path = f"{DASHBOARDS}/{dashboard(public=False)}"
+    body = {"name": "robot", "scopes": scopes, "user_id": town.ids[of]}
+    token = town.make("admin", "/api/v1/tokens", **body)["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    if names:
+        headers |= {"X-Grafana-User": names, "X-Tidegauge-Grafana-Secret": GRAFANA_SECRET}
+    client = town.app.test_client()
+
+    read = client.get(path, headers=headers)
+    changed = client.put(path, json={"title": "taken", "version": 1}, headers=headers)
+
+    assert (read.status_code, changed.status_code) == (reads, changes)
 
 
 def test_lists_hold_no_private_dashboard_of_others(town: Town) -> None:

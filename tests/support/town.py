@@ -19,6 +19,7 @@ from tidegauge.services import Services, build_services
 PASSWORD = "correct horse battery"
 ROLES = {"owner": "editor", "other": "editor", "viewer": "viewer"}
 """Who lives there, beside `admin`, and in which role."""
+GRAFANA_SECRET = "what-grafana-shows"
 _UNLIMITED = 1_000_000
 
 
@@ -65,7 +66,7 @@ class Town:
 def open_town(database_url: str) -> Iterator[Town]:
     """Build the application over a migrated database, and let people move in."""
     config = Config(
-        access=AccessConfig(logins_per_minute=1000),
+        access=AccessConfig(logins_per_minute=1000, grafana_secret=GRAFANA_SECRET),
         database=DatabaseConfig(url=database_url),
         # Attacks are many requests; told to come later, they would prove nothing.
         limits=LimitsConfig(ingest_per_minute=_UNLIMITED, query_per_minute=_UNLIMITED),
