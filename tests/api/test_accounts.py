@@ -444,6 +444,15 @@ class TestGrafana:
         assert (unknown["username"], unknown["id"]) == ("grace", None)
         assert "user:read" not in unknown["permissions"]
 
+    def test_names_that_are_alike_are_not_the_same_person(self, app: Flask, token: str) -> None:
+        accounts = app.extensions["tidegauge"].people.accounts
+        for name, role in (("strasse", "admin"), ("straße", "viewer")):
+            accounts.create_user(name, PASSWORD, role, SYSTEM)
+
+        for sent, name in (("strasse", "strasse"), ("straße", "straße"), ("STRASSE", "strasse")):
+            known = self.who(app, token, **GRAFANA, **{"X-Grafana-User": sent})
+            assert known["username"] == name
+
     def test_without_the_secret_the_name_is_nothing(self, app: Flask, token: str) -> None:
         for headers in ({}, {"X-Tidegauge-Grafana-Secret": "wrong"}):
             believed = self.who(app, token, **headers, **{"X-Grafana-User": "viewer"})

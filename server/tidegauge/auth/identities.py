@@ -224,8 +224,11 @@ class Identities:
 
 
 def hash_person(name: str) -> bytes:
-    """Return what stands for a person, by name, among hashes of secrets."""
-    return digest(name.casefold())
+    """Return what stands for a person among hashes of secrets, by the name as it was sent.
+
+    Which names are the same is the database's business: to Python, two accounts could be one.
+    """
+    return digest(name)
 
 
 def _to_known(row: CredentialRow, read_ms: int) -> _Known:
