@@ -25,6 +25,7 @@ from tidegauge.storage.memory import MemoryStorage
 from tests.support import wire
 from tests.support.people import ALMIGHTY
 from tests.support.servers import wait_until
+from tests.support.town import Town, open_town
 
 NOW_MS = 1_700_000_000_000
 
@@ -194,3 +195,12 @@ def dump_database() -> Callable[[str], bytes]:
             return out.getvalue()
 
     return dump
+
+
+@pytest.fixture(scope="module")
+def town(postgres, migrated_template: str) -> Iterator[Town]:
+    """People with browsers before an application on a real PostgreSQL, for a module's tests."""
+    name = postgres.create_database(migrated_template)
+    with open_town(postgres.url_of(name)) as made:
+        yield made
+    postgres.drop_database(name)

@@ -164,6 +164,26 @@ def test_pages_of_this_machine_may_ask(app: Flask, origin: str) -> None:
     assert app.test_client().get(QUERY, headers={"Origin": origin}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("site", "wanted", "status"),
+    [
+        ("cross-site", "image", 401),
+        ("cross-site", "script", 401),
+        ("cross-site", "iframe", 401),
+        ("cross-site", "", 401),
+        ("cross-site", "document", 200),
+        ("same-origin", "empty", 200),
+        ("none", "document", 200),
+    ],
+)
+def test_pages_of_other_sites_embed_nothing_of_ours(
+    app: Flask, site: str, wanted: str, status: int
+) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": wanted}
+
+    assert app.test_client().get(QUERY, headers=headers).status_code == status
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://[", "file://", "x"])
 def test_other_pages_may_not(app: Flask, origin: str) -> None:
     body = b'[{"name":"cpu","value":1}]'

@@ -444,6 +444,15 @@ class TestGrafana:
         assert (unknown["username"], unknown["id"]) == ("grace", None)
         assert "user:read" not in unknown["permissions"]
 
+    def test_names_that_are_alike_are_not_the_same_person(self, app: Flask, token: str) -> None:
+        accounts = app.extensions["tidegauge"].people.accounts
+        for name, role in (("strasse", "admin"), ("straße", "viewer")):
+            accounts.create_user(name, PASSWORD, role, SYSTEM)
+
+        for sent, name in (("strasse", "strasse"), ("straße", "straße"), ("STRASSE", "strasse")):
+            known = self.who(app, token, **GRAFANA, **{"X-Grafana-User": sent})
+            assert known["username"] == name
+
     def test_without_the_secret_the_name_is_nothing(self, app: Flask, token: str) -> None:
         for headers in ({}, {"X-Tidegauge-Grafana-Secret": "wrong"}):
             believed = self.who(app, token, **headers, **{"X-Grafana-User": "viewer"})
@@ -494,6 +503,20 @@ class TestWithoutDatabase:
         away.set_cookie("tidegauge_session", cookie)
 
         assert away.get("/api/v1/auth/me").status_code == 503
+
+    def test_a_role_that_was_taken_away_is_not_believed_of_whom_grafana_names(
+        self, app: Flask, away: FlaskClient, wait
+    ) -> None:
+        admin = sign_in(app, "admin")
+        token = make_token(admin, "dashboards")["token"]
+        headers = {**bearer(token), **GRAFANA, "X-Grafana-User": "editor"}
+        for client in (app.test_client(), away):
+            known = client.get("/api/v1/auth/me", headers=headers).get_json()["data"]
+            assert known["role"] == "editor"
+
+        admin.patch(f"/api/v1/users/{id_of(admin, 'editor')}", json={"role": "viewer"})
+
+        wait(lambda: away.get("/api/v1/auth/me", headers=headers).status_code == 503)
 
     def test_who_is_not_known_hears_that_nobody_can_say(self, app, away: FlaskClient) -> None:
         away.set_cookie("tidegauge_session", "C" * 43)

@@ -12,6 +12,7 @@ import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from tidegauge.auth.principal import LOCAL
 from tidegauge.observability.meters import Meters
 from tidegauge.promql.parser import parse
 
@@ -97,6 +98,17 @@ def test_uids_are_safe_in_the_addresses_of_grafanas_proxy(
     sources: dict[str, dict[str, Any]],
 ) -> None:
     assert [uid for uid in sources if not re.fullmatch(r"[A-Za-z0-9_]+", uid)] == []
+
+
+def test_grafanas_own_alerts_come_back_with_the_access_token() -> None:
+    path = REPOSITORY / "grafana/provisioning/alerting/tidegauge.yaml"
+    read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    ((receiver,),) = [point["receivers"] for point in read["contactPoints"]]
+
+    assert (read["apiVersion"], receiver["type"]) == (1, "webhook")
+    assert receiver["settings"]["url"] == "http://nginx:3000/api/v1/alerts/grafana"
+    assert receiver["settings"]["authorization_credentials"] == "$TIDEGAUGE_ACCESS_TOKEN"
+    assert LOCAL.may("annotation:create"), "the access token may what local programs may"
 
 
 def test_the_plugin_of_the_json_source_is_installed_at_a_fixed_version(

@@ -10,11 +10,13 @@ import psycopg2
 import pytest
 from tidegauge.config import DatabaseConfig
 from tidegauge.model.annotations import Annotation, AnnotationQuery
+from tidegauge.storage.dashboard_rows import Seen
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.protocol import AnnotationStore
 
 _ADD_OWNER = "INSERT INTO users (id, name, password_hash, role) VALUES (5, 'ada', '-', 'editor')"
+ALL = Seen(everything=True, user_id=None)
 DAY_MS = 86_400_000
 NOW_MS = 1_700_000_000_123
 
@@ -38,7 +40,7 @@ def texts(store: AnnotationStore) -> Callable[..., list[str]]:
     """Ask for annotations and return their texts."""
 
     def ask(**asked: object) -> list[str]:
-        return [one.text for one in store.read_page(AnnotationQuery(limit=9, **asked))]
+        return [one.text for one in store.read_page(AnnotationQuery(limit=9, **asked), ALL)]
 
     return ask
 
@@ -61,8 +63,8 @@ def test_what_was_stored_is_found_as_it_was(store: AnnotationStore) -> None:
     assert [replace(one, id=0, created_ms=0) for one in stored] == [whole, bare]
     assert 0 < stored[0].id < stored[1].id
     assert all(one.created_ms > 0 for one in stored)
-    assert store.find([stored[1].id, stored[0].id, 2**31 - 1]) == stored
-    assert store.read_page(AnnotationQuery(limit=5)) == stored
+    assert store.find([stored[1].id, stored[0].id, 2**31 - 1], ALL) == stored
+    assert store.read_page(AnnotationQuery(limit=5), ALL) == stored
 
 
 def test_a_range_has_what_touches_it(
@@ -110,7 +112,7 @@ def test_pages_follow_one_another_also_among_equal_times(store: AnnotationStore)
 
     seen: list[Annotation] = []
     before = None
-    while page := store.read_page(AnnotationQuery(limit=4, before=before)):
+    while page := store.read_page(AnnotationQuery(limit=4, before=before), ALL):
         seen += page
         before = page[-1].place
 
@@ -121,10 +123,10 @@ def test_what_is_deleted_is_gone_and_its_id_too(store: AnnotationStore) -> None:
     stored = [store.add(Annotation(time_ms=1, text=str(at))) for at in range(3)]
     ids = [one.id for one in stored]
 
-    store.delete(ids[1:])
-    store.delete(ids[1:])
+    store.delete(ids[1:], ())
+    store.delete(ids[1:], ())
 
-    assert store.find(ids) == stored[:1]
+    assert store.find(ids, ALL) == stored[:1]
     assert store.add(Annotation(time_ms=1, text="new")).id > ids[-1]
 
 
@@ -133,5 +135,7 @@ def test_the_last_times_of_the_calendar_are_kept(store: AnnotationStore) -> None
 
     stored = store.add(Annotation(time_ms=last_ms, time_end_ms=last_ms, text="x"))
 
-    assert store.find([stored.id])[0].time_end_ms == last_ms
-    assert store.read_page(AnnotationQuery(limit=1, start_ms=last_ms, end_ms=last_ms)) == [stored]
+    assert store.find([stored.id], ALL)[0].time_end_ms == last_ms
+    assert store.read_page(AnnotationQuery(limit=1, start_ms=last_ms, end_ms=last_ms), ALL) == [
+        stored
+    ]

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
-import psycopg2
 import pytest
-from psycopg2.extensions import cursor
 
 from tests.contracts.storage_kit import NOW_MS, Kit, named, postgres_kit, series
+from tests.support.statements import note_statements
 
 UP = [series("up", job=str(number)) for number in range(20)]
-
-
-class Noting(cursor):
-    """A cursor that notes the first word of every statement."""
-
-    sent: ClassVar[list[str]] = []
-
-    def execute(self, statement, parameters=None):
-        self.sent.append(self._first_word(statement))
-        return super().execute(statement, parameters)
-
-    def copy_expert(self, statement, file, size=8192):
-        self.sent.append(self._first_word(statement))
-        return super().copy_expert(statement, file, size)
-
-    def _first_word(self, statement):
-        return self.mogrify(statement).decode().split()[0].rstrip(";")
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is sent from now on."""
-    connect = psycopg2.connect
-    noted: list[str] = []
-    monkeypatch.setattr(Noting, "sent", noted)
-    monkeypatch.setattr(
-        psycopg2, "connect", lambda *given, **named: connect(*given, cursor_factory=Noting, **named)
-    )
-    return noted
+    return note_statements(monkeypatch)
 
 
 @pytest.fixture

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.browsers import PASSWORD, settle_people
 from tests.support.needs import need_programs
 from tests.support.product import Up
 from tests.support.senders import Sender
 from tests.support.stack import Stack
 
 POOL_SIZE = 8
+SECRETS = {
+    "SESSION_SECRET": "the-pepper-of-session-ids",
+    "TIDEGAUGE_ADMIN_PASSWORD": PASSWORD,
+    "TIDEGAUGE_GRAFANA_SECRET": "grafana-knows-this-one",
+}
 MakeSenders = Callable[..., list[Sender]]
 
 
@@ -54,6 +60,28 @@ def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     try:
         made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two servers behind nginx, without a queue, and people with accounts."""
+    need_programs("redis-server", "nginx")
+    made = Stack(
+        tmp_path_factory.mktemp("servers"),
+        queue=False,
+        settings={
+            **SECRETS,
+            "TIDEGAUGE_LOG_LEVEL": "debug",
+            "TIDEGAUGE_RATE_LOGIN_PER_MINUTE": "100000",
+            "TIDEGAUGE_TRACE": "console",
+        },
+    )
+    try:
+        made.start()
+        settle_people(made)
         yield made
     finally:
         made.close()

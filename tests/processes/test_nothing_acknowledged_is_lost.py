@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -58,7 +59,9 @@ def kill(up: Up, victim: str) -> None:
     if pids is None:
         pids = [up.pid if victim == "supervisor" else up.part(victim)]
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        # Some end by themselves when those before them are gone.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     if up.pid in pids:
         assert up.process is not None
         up.process.wait(10)

@@ -48,7 +48,7 @@ def replace(
     stack: Stack,
     senders: list[Sender],
     names: Sequence[str],
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
 ) -> None:
     """Stop and start parts one by one while senders send, each once the last is at work again.
 
@@ -126,16 +126,19 @@ def version_before(repository: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_the_version_before_and_this_one_work_side_by_side(
     stack: Stack, make_senders: MakeSenders, version_before: Path
 ) -> None:
-    before = {"PYTHONPATH": str(version_before)}
+    path = {"PYTHONPATH": str(version_before)}
+    # A version before refuses settings that it does not know.
+    before = {**path, "TIDEGAUGE_RABBITMQ_SETTLE_SECONDS": None}
+    after = {"PYTHONPATH": "", "TIDEGAUGE_RABBITMQ_SETTLE_SECONDS": "0"}
     where = [sys.executable, "-c", "import tidegauge; print(tidegauge.__file__)"]
-    found = subprocess.check_output(where, env=clean_environment(**before), text=True, timeout=60)
+    found = subprocess.check_output(where, env=clean_environment(**path), text=True, timeout=60)
     assert found.startswith(str(version_before)), "the test would run the version of today"
 
     senders = make_senders()
     ingest_until(senders, BATCH)
     # One server stays: old workers read its messages, then new ones read those of the old server.
     replace(stack, senders, [*WORKERS, SERVERS[0]], before)
-    replace(stack, senders, [*WORKERS, SERVERS[0]], {"PYTHONPATH": ""})
+    replace(stack, senders, [*WORKERS, SERVERS[0]], after)
     check_exactly_once(stack, senders)
     check_no_failed_write(senders, stops=2)
 

@@ -99,9 +99,13 @@ class Part:
             )
         assert process.poll() is None, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
 
-    def change(self, environment: Mapping[str, str]) -> None:
-        """Let it have these variables from its next start on."""
-        self._env.update(environment)
+    def change(self, environment: Mapping[str, str | None]) -> None:
+        """Let it have these variables from its next start on; None takes one away."""
+        for name, value in environment.items():
+            if value is None:
+                self._env.pop(name, None)
+            else:
+                self._env[name] = value
 
     def stop(self) -> int:
         """Stop it in order and return its exit code."""

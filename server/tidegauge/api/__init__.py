@@ -5,8 +5,11 @@
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them.
 - `silences`: alerts of which nobody is told for a while.
+- `dashboards`: dashboards and panels; `dashboard_versions`: what was saved of them; `folders`.
+  `dashboard_answers` writes them, `schemas` says what bodies are.
 - `dead_letters`: messages that could not be stored.
 - `admin`: figures, health and running queries, for administrators.
+- `grafana_alerts`: Grafana's own alerts come back.
 - `auth`: log-in and log-out. `users`, `tokens`, `audit`: for administrators.
 - `reference`: OpenAPI, and a page to read it, from `templates/`.
 - `health`: health, probes and the exposition of our own instruments.

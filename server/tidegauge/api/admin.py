@@ -10,6 +10,7 @@ from tidegauge.observability.health import Status
 from tidegauge.observability.meters import Figures
 from tidegauge.services import Services
 from tidegauge.web.access import require
+from tidegauge.web.changes import record_change
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response, not_ready_response
 from tidegauge.web.openapi import describe
@@ -96,6 +97,8 @@ def list_queries() -> Response:
 def cancel_query(query_id: str) -> Response:
     """End a query; whoever asked it gets 499."""
     services().queries.cancel(query_id)
+    # Only now: it may be this query that leaves no connection to write the log with.
+    record_change("query.cancel", f"query:{query_id}")
     return Response(status=204)
 
 

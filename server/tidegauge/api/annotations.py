@@ -13,7 +13,8 @@ from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.context import services
 from tidegauge.web.errors import created_response, json_response
-from tidegauge.web.identity import current_principal
+from tidegauge.web.identity import current_actor, current_principal
+from tidegauge.web.openapi import NUMBER, TEXT, TEXTS, describe
 from tidegauge.web.params import InvalidParameter, Params, read_params
 
 DEFAULT_PAGE = 100
@@ -43,6 +44,18 @@ class AnnotationBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @blueprint.get("")
 @require("annotation:read")
+@describe(
+    query={
+        "start": TEXT,
+        "end": TEXT,
+        "tag": TEXTS,
+        "match": {"enum": ["all", "any"]},
+        "dashboard_id": NUMBER,
+        "panel_id": NUMBER,
+        "limit": NUMBER,
+        "after": TEXT,
+    }
+)
 def list_annotations() -> Response:
     """List annotations, newest first."""
     params = read_params()
@@ -56,13 +69,14 @@ def list_annotations() -> Response:
         panel_id=params.count("panel_id") or None,
         before=_read_place(params.first("after")),
     )
-    found, more = services().annotations.read_page(asked)
+    found, more = services().annotations.read_page(asked, current_principal())
     following = "{}.{}".format(*found[-1].place) if more else None
-    return json_response({"data": [describe(one) for one in found], "next": following})
+    return json_response({"data": [show(one) for one in found], "next": following})
 
 
 @blueprint.post("")
 @require("annotation:create")
+@describe(body=AnnotationBody, status=201)
 def add_annotation() -> Response:
     """Add an annotation."""
     body = read_json(AnnotationBody)
@@ -79,26 +93,29 @@ def add_annotation() -> Response:
         ),
         current_principal(),
     )
-    return created_response(describe(added), f"/api/v1/annotations/{added.id}")
+    return created_response(show(added), f"/api/v1/annotations/{added.id}")
 
 
 @blueprint.get("/<int:annotation_id>")
 @require("annotation:read")
+@describe()
 def read_annotation(annotation_id: int) -> Response:
     """Show one annotation."""
-    return json_response(describe(services().annotations.read(annotation_id)))
+    return json_response(show(services().annotations.read(annotation_id, current_principal())))
 
 
 @blueprint.delete("/<int:annotation_id>")
 @require("annotation:delete:own")
+@describe()
 def delete_annotation(annotation_id: int) -> Response:
     """Delete one annotation."""
-    services().annotations.delete([annotation_id], current_principal())
+    services().annotations.delete([annotation_id], current_principal(), current_actor())
     return json_response({"deleted": [annotation_id]})
 
 
 @blueprint.delete("")
 @require("annotation:delete:own")
+@describe(query={"id": TEXTS})
 def delete_annotations() -> Response:
     """Delete several annotations, all or none."""
     params = read_params()
@@ -106,11 +123,11 @@ def delete_annotations() -> Response:
     if not 0 < len(texts) <= MAX_DELETED:
         raise InvalidParameter("id", f"from 1 to {MAX_DELETED} ids are wanted, not {len(texts)}")
     ids = sorted({_read_id("id", text) for text in texts})
-    services().annotations.delete(ids, current_principal())
+    services().annotations.delete(ids, current_principal(), current_actor())
     return json_response({"deleted": ids})
 
 
-def describe(annotation: Annotation) -> dict[str, object]:
+def show(annotation: Annotation) -> dict[str, object]:
     """Return an annotation as the native API shows it; times are Unix ms."""
     return {
         "id": annotation.id,

@@ -9,6 +9,7 @@ from tidegauge.errors import InvalidInput, NotFound
 from tidegauge.ingest import dead_letters
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
+from tidegauge.web.changes import record_change
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
 from tidegauge.web.openapi import NUMBER, describe
@@ -55,7 +56,8 @@ def show_dead_letter(message_id: str) -> Response:
 @describe(body=Choice)
 def replay_dead_letters() -> Response:
     """Send dead letters again."""
-    return json_response({"replayed": services().queue.dead_letters.replay(_read_choice())})
+    ids = _read_choice("dead-letters.replay")
+    return json_response({"replayed": services().queue.dead_letters.replay(ids)})
 
 
 @blueprint.post("/purge")
@@ -63,11 +65,17 @@ def replay_dead_letters() -> Response:
 @describe(body=Choice)
 def purge_dead_letters() -> Response:
     """Throw dead letters away."""
-    return json_response({"purged": services().queue.dead_letters.purge(_read_choice())})
+    ids = _read_choice("dead-letters.purge")
+    return json_response({"purged": services().queue.dead_letters.purge(ids)})
 
 
-def _read_choice() -> list[bytes] | None:
+def _read_choice(action: str) -> list[bytes] | None:
+    """Return the ids that were sent, None for all; what is to be done with them is recorded."""
     choice = read_json(Choice)
     if choice.all == bool(choice.ids):
         raise InvalidInput('name the ids of dead letters in "ids", or say "all": true')
-    return None if choice.all else [dead_letters.parse_message_id(text) for text in choice.ids]
+    parsed = [dead_letters.parse_message_id(text) for text in choice.ids]
+    ids = None if choice.all else parsed
+    # Before it is done: what was thrown away with no record of it could not be told any more.
+    record_change(action, details=dead_letters.tell_choice(ids))
+    return ids

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -124,7 +124,7 @@ class Identities:
         Raises:
             Unavailable: nobody can say.
         """
-        hashed = digest(name.casefold())
+        hashed = hash_person(name)
         return self._find("person", hashed, lambda: self._credentials.find_person(name))
 
     def hash_session(self, session_id: str) -> bytes:
@@ -132,32 +132,35 @@ class Identities:
         return digest(session_id, pepper=self._session_secret)
 
     def forget(self, hashes: Iterable[bytes]) -> None:
-        """Note that sessions or tokens with these hashes have ended."""
+        """Note that sessions or tokens with these hashes have ended, or persons have changed."""
         for ended in hashes:
             name = ended.hex()
             with self._lock:
-                for kind in ("session", "token"):
+                for kind in get_args(Kind):
                     self._local.pop(f"{kind}:{name}", None)
             # Another process may put back what it read just before: the note goes over that.
             self._cache.set(f"ended:{name}", b"1", ttl_s=KEPT_S)
-            self._cache.delete(f"session:{name}", f"token:{name}")
+            self._cache.delete(*(f"{kind}:{name}" for kind in get_args(Kind)))
 
     def _find(self, kind: Kind, hashed: bytes, read: _Read) -> Principal | None:
         name = hashed.hex()
         key = f"{kind}:{name}"
+        # Both before the look: what comes back late was true then, and may have ended since.
+        now_s, now_ms = self._monotonic(), self._clock_ms()
         local = self._look_here(key)
-        if local is not None and self._monotonic() - local.read_s < LOCAL_FRESH_S:
+        if local is not None and now_s - local.read_s < LOCAL_FRESH_S:
             return self._accept(local.known)
         shared = self._look_shared(key)
-        if shared is not None and self._clock_ms() - shared.read_ms < SHARED_FRESH_MS:
-            self._keep_here(key, shared)
+        # What a clock that is ahead of ours wrote would be fresh for as long as it is ahead.
+        if shared is not None and 0 <= now_ms - shared.read_ms < SHARED_FRESH_MS:
+            self._keep_here(key, shared, now_s)
             return self._accept(shared)
         try:
             row = self._ask(read)
         except Unavailable:
             return self._accept(self._last_known(name, local, shared))
-        known = None if row is None else self._to_known(row)
-        self._keep_here(key, known)
+        known = None if row is None else _to_known(row, now_ms)
+        self._keep_here(key, known, now_s)
         if known is None:
             self._cache.delete(key)
         else:
@@ -199,26 +202,13 @@ class Identities:
             return None
         return known.principal()
 
-    def _to_known(self, row: CredentialRow) -> _Known:
-        raw = {
-            "read_ms": self._clock_ms(),
-            "user_id": row.user_id,
-            "user_name": row.user_name,
-            "role": row.role,
-            "token_id": row.token_id,
-            "token_name": row.token_name,
-            "scopes": tuple(row.scopes),
-            "expires_ms": _to_ms(row.expires_at),
-        }
-        return msgspec.convert(raw, _Known)
-
     def _look_here(self, key: str) -> _Local | None:
         with self._lock:
             return self._local.get(key)
 
-    def _keep_here(self, key: str, known: _Known | None) -> None:
+    def _keep_here(self, key: str, known: _Known | None, read_s: float) -> None:
         with self._lock:
-            self._local[key] = _Local(self._monotonic(), known)
+            self._local[key] = _Local(read_s, known)
             self._local.move_to_end(key)
             while len(self._local) > _MOST:
                 self._local.popitem(last=False)
@@ -231,6 +221,28 @@ class Identities:
             return msgspec.json.decode(body, type=_Known)
         except msgspec.MsgspecError:  # Somebody else's value: as if there were none.
             return None
+
+
+def hash_person(name: str) -> bytes:
+    """Return what stands for a person among hashes of secrets, by the name as it was sent.
+
+    Which names are the same is the database's business: to Python, two accounts could be one.
+    """
+    return digest(name)
+
+
+def _to_known(row: CredentialRow, read_ms: int) -> _Known:
+    raw = {
+        "read_ms": read_ms,
+        "user_id": row.user_id,
+        "user_name": row.user_name,
+        "role": row.role,
+        "token_id": row.token_id,
+        "token_name": row.token_name,
+        "scopes": tuple(row.scopes),
+        "expires_ms": _to_ms(row.expires_at),
+    }
+    return msgspec.convert(raw, _Known)
 
 
 def _to_ms(moment: datetime | None) -> int | None:

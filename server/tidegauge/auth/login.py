@@ -101,7 +101,7 @@ class Logins:
         fits = self._passwords.verify(password, known)
         if found is None or not fits or found.user.disabled or found.locked:
             self._note_failure(name, found, actor, fits=fits)
-            raise WrongPassword("name and password do not go together, or the account is locked")
+            raise _wrong_password()
         user = found.user
         session_id = make_session_id()
         replaced = (
@@ -109,14 +109,17 @@ class Logins:
         )
         principal = person(user.id, user.name, as_role(user.role))
         who = Actor.of(principal, address=actor.address, request_id=actor.request_id)
-        self._credentials.add_session(
+        is_added = self._credentials.add_session(
             self._identities.hash_session(session_id),
             user.id,
+            password_hash=found.password_hash,
             lifetime_s=KEPT_S,
             user_agent=user_agent[:LONGEST_AGENT_CHARS],
             replaced=replaced,
             audit=who.entry("session.create", f"user:{user.id}"),
         )
+        if not is_added:
+            raise _wrong_password()
         if replaced is not None:
             self._identities.forget([replaced])
         return Session(session_id, principal, KEPT_S)
@@ -152,9 +155,17 @@ class Logins:
             )
 
     def _note_failure(self, name: str, found: LoginRow | None, actor: Actor, *, fits: bool) -> None:
-        if found is not None and not fits and not found.locked:
-            self._users.note_failed_login(found.user.id, most=MOST_FAILURES, lock_s=ACCOUNT_LOCK_S)
+        counts = found is not None and not fits and not found.locked
         target = f"user:{found.user.id}" if found is not None else ""
         # What was typed as a name may be a password: only names that exist are recorded.
         details = {"name": name} if found is not None else {"name": "unknown"}
-        self._audit.write(actor.entry("session.refused", target, details))
+        self._users.note_failed_login(
+            found.user.id if found is not None and counts else None,
+            actor.entry("session.refused", target, details),
+            most=MOST_FAILURES,
+            lock_s=ACCOUNT_LOCK_S,
+        )
+
+
+def _wrong_password() -> WrongPassword:
+    return WrongPassword("name and password do not go together, or the account is locked")

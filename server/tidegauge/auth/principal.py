@@ -36,8 +36,11 @@ class Principal:
     permissions: frozenset[str]
 
     def may(self, permission: str) -> bool:
-        """Return whether they have a permission."""
-        return permission in self.permissions
+        """Return whether they have a permission; who may touch anybody's may touch their own."""
+        if permission in self.permissions:
+            return True
+        thing, _, whose = permission.rpartition(":")
+        return whose == "own" and f"{thing}:any" in self.permissions
 
     def may_touch(self, thing: str, action: str, owner_id: int | None) -> bool:
         """Return whether they may do this to a thing of that owner's.

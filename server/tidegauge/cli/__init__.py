@@ -4,6 +4,7 @@
 - `up`: everything under one `supervisor`; `serve`: the API alone, on gunicorn; `worker`: from
   RabbitMQ into the database; `dlq`: what could not be stored; `evaluator`: of alert
   rules; `rules`: from files.
+- `dashboards`: in files and in the database.
 - `user`, `token`: people's accounts, and the tokens of machines.
 - `migrate`, `config`, `commands`, `version`, `demo`, `promqltest`: as their names say.
 - Behind them `signals`, `child`, `listener`, `http_server`, `banner`, `settings_page`,
@@ -26,6 +27,7 @@ COMMANDS = {
     "dlq": "tidegauge.cli.dlq:dlq",
     "user": "tidegauge.cli.user:user",
     "token": "tidegauge.cli.token:token",
+    "dashboards": "tidegauge.cli.dashboards:dashboards",
     "migrate": "tidegauge.cli.migrate:migrate",
     "config": "tidegauge.cli.config:config",
     "commands": "tidegauge.cli.commands:commands",

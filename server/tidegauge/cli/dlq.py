@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import click
 import orjson
 
+from tidegauge.auth.actor import COMMAND
 from tidegauge.broker.protocol import DeadLetter, DeadLetters
 from tidegauge.cli.environment import read_config
 from tidegauge.errors import ConfigError, NotFound
-from tidegauge.ingest.dead_letters import describe, parse_message_id, summarise
+from tidegauge.ingest.dead_letters import describe, parse_message_id, summarise, tell_choice
 
 MOST = 10_000
 
@@ -20,7 +21,9 @@ MOST = 10_000
 def dlq(ctx: click.Context) -> None:
     """Handle dead letters: messages that could not be stored, in RabbitMQ at RABBITMQ_URL.
 
-    Without RabbitMQ they are in the memory of the API: `GET /api/v1/admin/dead-letters`.
+    Without RabbitMQ they are in the memory of the API: `GET /api/v1/admin/dead-letters`. What is
+    sent again or thrown away is in the log of changes of the database at DATABASE_URL, if it is
+    set.
     """
     config = read_config()
     if not config.broker.url:
@@ -66,7 +69,9 @@ def show(letters: DeadLetters, message_id: str) -> None:
 @click.pass_obj
 def replay(letters: DeadLetters, message_ids: tuple[str, ...], every: bool) -> None:
     """Send dead letters again; one that was stored after all counts once all the same."""
-    count = letters.replay(_chosen(message_ids, every=every))
+    ids = _chosen(message_ids, every=every)
+    _record("dead-letters.replay", ids)
+    count = letters.replay(ids)
     click.echo(f"sent again: {count}")
 
 
@@ -76,7 +81,9 @@ def replay(letters: DeadLetters, message_ids: tuple[str, ...], every: bool) -> N
 @click.pass_obj
 def purge(letters: DeadLetters, message_ids: tuple[str, ...], every: bool) -> None:
     """Throw dead letters away for good."""
-    count = letters.purge(_chosen(message_ids, every=every))
+    ids = _chosen(message_ids, every=every)
+    _record("dead-letters.purge", ids)
+    count = letters.purge(ids)
     click.echo(f"thrown away: {count}")
 
 
@@ -84,6 +91,17 @@ def _chosen(message_ids: tuple[str, ...], *, every: bool) -> list[bytes] | None:
     if every == bool(message_ids):
         raise click.UsageError("name message ids, or --all")
     return None if every else [parse_message_id(text) for text in message_ids]
+
+
+def _record(action: str, ids: list[bytes] | None) -> None:
+    """Write down what is to be done, before it is: afterwards nobody could tell what it was."""
+    config = read_config()
+    if not config.database.url:
+        return
+    from tidegauge.services.people import open_people
+
+    with open_people(config) as people:
+        people.audit.write(COMMAND.entry(action, details=tell_choice(ids)))
 
 
 def _line(letter: DeadLetter) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
         raise ConfigError("DATABASE_URL is not set; rules are stored there")
     from tidegauge.alerts.loading import load_rules
     from tidegauge.auth.actor import COMMAND
-    from tidegauge.services.people import lend_storage
+    from tidegauge.services.commands import lend_storage
 
     channels: tuple[Mapping[str, object], ...] = tuple(
         {"type": kind, "target": target}
@@ -54,7 +53,7 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
     )
     # All are read before any is stored.
     wanted = [(path, _read(path, channels)) for path in files]
-    with lend_storage(config) as storage:
+    with lend_storage(config) as (storage, _cache, tools):
         assert storage.alerts is not None
         for path, found in wanted:
             done = load_rules(
@@ -62,7 +61,7 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
                 path.name,
                 found,
                 COMMAND,
-                clock_ms=lambda: time.time_ns() // 1_000_000,
+                clock_ms=tools.clock_ms,
             )
             click.echo(
                 f"{path}: {done.made} made, {done.changed} changed, {done.deleted} deleted, "

@@ -15,10 +15,10 @@ from tidegauge.compat.grafana_json_body import (
     MAX_BODY_BYTES,
     AnnotationsBody,
     MetricsBody,
+    PanelBody,
+    PanelTarget,
     PayloadOptionsBody,
-    QueryBody,
     TagsBody,
-    Target,
     TimeRange,
     VariableBody,
     read_query_body,
@@ -39,6 +39,8 @@ from tidegauge.web.bodies import read_json
 from tidegauge.web.compression import compressible_response
 from tidegauge.web.context import services
 from tidegauge.web.errors import json_response
+from tidegauge.web.identity import current_principal
+from tidegauge.web.openapi import describe
 from tidegauge.web.params import InvalidParameter
 
 MAX_METRICS = 1000
@@ -51,6 +53,7 @@ blueprint = Blueprint("grafana_json", __name__, url_prefix="/grafana/json")
 
 @blueprint.get("/")
 @require("query:read")
+@describe()
 def test() -> Response:
     """Tell Grafana that the data source works."""
     return json_response({"status": "success", "message": "Tidegauge answers."})
@@ -58,6 +61,7 @@ def test() -> Response:
 
 @blueprint.post("/metrics")
 @require("query:read")
+@describe(body=MetricsBody)
 def metrics() -> Response:
     """List the metrics, each with the form of its options."""
     body = read_json(MetricsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
@@ -72,6 +76,7 @@ def metrics() -> Response:
 
 @blueprint.post("/metric-payload-options")
 @require("query:read")
+@describe(body=PayloadOptionsBody)
 def payload_options() -> Response:
     """List what may be chosen in one field of the form."""
     body = read_json(PayloadOptionsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
@@ -89,6 +94,7 @@ def payload_options() -> Response:
 
 @blueprint.post("/query")
 @require("query:read")
+@describe(body=PanelBody)
 def query() -> Response:
     """Answer the queries of one panel."""
     rendered = _answer(read_query_body())
@@ -100,6 +106,7 @@ def query() -> Response:
 
 @blueprint.post("/variable")
 @require("query:read")
+@describe(body=VariableBody)
 def variable() -> Response:
     """List the values of a dashboard variable."""
     found = _look_up(read_json(VariableBody, max_bytes=MAX_BODY_BYTES, or_empty=True))
@@ -108,6 +115,7 @@ def variable() -> Response:
 
 @blueprint.route("/search", methods=["POST", "OPTIONS"])
 @require("query:read")
+@describe(body=VariableBody)
 def search() -> Response:
     """List metrics, or the values of a variable, for older plugins."""
     if request.method == "OPTIONS":
@@ -118,6 +126,7 @@ def search() -> Response:
 
 @blueprint.post("/tag-keys")
 @require("query:read")
+@describe(body=TagsBody)
 def tag_keys() -> Response:
     """List the labels that an ad-hoc filter may be on."""
     body = read_json(TagsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
@@ -129,6 +138,7 @@ def tag_keys() -> Response:
 
 @blueprint.post("/tag-values")
 @require("query:read")
+@describe(body=TagsBody)
 def tag_values() -> Response:
     """List the values of a label among what the other filters leave."""
     body = read_json(TagsBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
@@ -140,6 +150,7 @@ def tag_values() -> Response:
 
 @blueprint.route("/annotations", methods=["POST", "OPTIONS"])
 @require("query:read")
+@describe(body=AnnotationsBody)
 def list_annotations() -> Response:
     """List marks for older plugins, which write tags into the query of an annotation."""
     if request.method == "OPTIONS":
@@ -147,11 +158,17 @@ def list_annotations() -> Response:
     held = services()
     body = read_json(AnnotationsBody, max_bytes=MAX_ANNOTATIONS_BODY_BYTES, or_empty=True)
     start_ms, end_ms = read_range(body.range, now_ms=held.clock_ms())
-    found = find_by_tags(held.annotations, body.annotation or {}, start_ms=start_ms, end_ms=end_ms)
+    found = find_by_tags(
+        held.annotations,
+        body.annotation or {},
+        current_principal(),
+        start_ms=start_ms,
+        end_ms=end_ms,
+    )
     return _for_browsers(json_response(found))
 
 
-def _answer(body: QueryBody) -> Sequence[Rendered]:
+def _answer(body: PanelBody) -> Sequence[Rendered]:
     held = services()
     asked = [one for one in body.targets if not one.hide and _asks(one)]
     if not asked:
@@ -159,7 +176,9 @@ def _answer(body: QueryBody) -> Sequence[Rendered]:
     now_ms = held.clock_ms()
     panel = Panel(
         query=held.query,
+        parser=held.parser,
         annotations=held.annotations,
+        principal=current_principal(),
         limits=held.config.query,
         monotonic=held.monotonic,
         body=body,
@@ -170,7 +189,7 @@ def _answer(body: QueryBody) -> Sequence[Rendered]:
     return [panel.answer(target) for target in asked]
 
 
-def _asks(target: Target) -> bool:
+def _asks(target: PanelTarget) -> bool:
     return bool(read_text(target.target).strip()) or target.ref_id == ANNOTATIONS
 
 

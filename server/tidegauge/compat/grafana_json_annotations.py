@@ -8,12 +8,15 @@ Source: grafana-contract §1; Grafana `standardAnnotationSupport.ts`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from tidegauge.annotations.grafana_alerts import ALERT_TAG
 from tidegauge.annotations.service import MAX_ID, MAX_PAGE, AnnotationService
+from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_body import Grid
 from tidegauge.compat.grafana_json_frames import Frame, Look, name_series
 from tidegauge.compat.grafana_json_payload import OptionReader
@@ -36,16 +39,26 @@ _COLUMNS = (
 )
 
 
-def _list_marks(service: AnnotationService, wanted: AnnotationQuery) -> Sequence[Annotation]:
-    found, _ = service.read_page(wanted)
+Source = Callable[[AnnotationService, AnnotationQuery, Principal], Sequence[Annotation]]
+
+
+def _list_marks(
+    service: AnnotationService, wanted: AnnotationQuery, principal: Principal
+) -> Sequence[Annotation]:
+    found, _ = service.read_page(wanted, principal)
     return found
 
 
-def _list_alert_events(service: AnnotationService, wanted: AnnotationQuery) -> Sequence[Annotation]:
-    return service.list_alerts(wanted)
+def _list_alert_events(
+    service: AnnotationService, wanted: AnnotationQuery, principal: Principal
+) -> Sequence[Annotation]:
+    """Return what our own rules went through, and what Grafana told of its own alerts."""
+    found, _ = service.read_page(replace(wanted, tags=(ALERT_TAG, *wanted.tags)), principal)
+    both = sorted([*found, *service.list_alerts(wanted)], key=lambda one: one.place)
+    return both[-wanted.limit :]
 
 
-SOURCES: dict[str, Callable[[AnnotationService, AnnotationQuery], Sequence[Annotation]]] = {
+SOURCES: dict[str, Source] = {
     "": _list_marks,
     "annotations": _list_marks,
     "alerts": _list_alert_events,
@@ -100,12 +113,18 @@ def find_events(answer: Answer, look: Look) -> list[Annotation]:
 
 
 def find_by_tags(
-    service: AnnotationService, asked: Mapping[str, Any], *, start_ms: int, end_ms: int
+    service: AnnotationService,
+    asked: Mapping[str, Any],
+    principal: Principal,
+    *,
+    start_ms: int,
+    end_ms: int,
 ) -> list[dict[str, object]]:
     """Return marks as plugins before 0.5 want them.
 
     Args:
         asked: the `annotation` that was sent; its `query` has tags, with commas between them.
+        principal: who may see them.
     Raises:
         InvalidInput.
     """
@@ -119,7 +138,7 @@ def find_by_tags(
     wanted = AnnotationQuery(
         limit=MAX_PAGE, start_ms=start_ms, end_ms=end_ms, tags=tags, or_for_all=True
     )
-    found = sorted(source(service, wanted), key=lambda one: one.place)
+    found = sorted(source(service, wanted, principal), key=lambda one: one.place)
     return [
         {
             "annotation": asked,

@@ -42,7 +42,7 @@ class TimeRange(msgspec.Struct, rename={"start": "from", "end": "to"}):
     end: str | Number
 
 
-class Filter(msgspec.Struct):
+class AdhocFilter(msgspec.Struct):
     """An ad-hoc filter; `values` come with the operators `=|` and `!=|`."""
 
     key: str = ""
@@ -51,7 +51,7 @@ class Filter(msgspec.Struct):
     values: list[Scalar] | None = None
 
 
-class Target(msgspec.Struct, rename="camel"):
+class PanelTarget(msgspec.Struct, rename="camel"):
     """One query of a panel.
 
     Args:
@@ -68,15 +68,15 @@ class Target(msgspec.Struct, rename="camel"):
     hide: bool | None = None
 
 
-class QueryBody(msgspec.Struct, rename="camel"):
+class PanelBody(msgspec.Struct, rename="camel"):
     """The body of `/query`; `adhocFilters` is the older name of `filters`."""
 
-    targets: list[Target] = msgspec.field(default_factory=list)
+    targets: list[PanelTarget] = msgspec.field(default_factory=list)
     range: TimeRange | None = None
     interval_ms: Number | None = None
     max_data_points: Number | None = None
-    filters: list[Filter] | None = None
-    adhoc_filters: list[Filter] | None = None
+    filters: list[AdhocFilter] | None = None
+    adhoc_filters: list[AdhocFilter] | None = None
     scoped_vars: dict[str, Any] | None = None
 
 
@@ -105,7 +105,7 @@ class TagsBody(msgspec.Struct, rename="camel"):
     """The body of `/tag-keys` and `/tag-values`."""
 
     key: str = ""
-    filters: list[Filter] | None = None
+    filters: list[AdhocFilter] | None = None
     time_range: TimeRange | None = None
 
 
@@ -140,13 +140,13 @@ class Grid:
         )
 
 
-def read_query_body() -> QueryBody:
+def read_query_body() -> PanelBody:
     """Return the body of `/query`.
 
     Raises:
         PayloadTooLarge, InvalidInput: more targets, filters or variables than are taken, too.
     """
-    body = read_json(QueryBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
+    body = read_json(PanelBody, max_bytes=MAX_BODY_BYTES, or_empty=True)
     for target in body.targets:
         # It comes back with each series.
         if len(target.ref_id) > MAX_REF_ID_CHARS:
@@ -176,7 +176,7 @@ def read_range(asked: TimeRange | None, *, now_ms: int) -> tuple[int, int]:
     return start_ms, end_ms
 
 
-def choose_grid(body: QueryBody, *, now_ms: int, max_points: int, min_step_ms: int = 0) -> Grid:
+def choose_grid(body: PanelBody, *, now_ms: int, max_points: int, min_step_ms: int = 0) -> Grid:
     """Return the grid for a panel.
 
     The step is `intervalMs`, unless that gives far more than `maxDataPoints`, which then decide.

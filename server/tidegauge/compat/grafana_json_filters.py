@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from tidegauge.compat.grafana_json_body import Filter, read_text
+from tidegauge.compat.grafana_json_body import AdhocFilter, read_text
 from tidegauge.compat.grafana_json_variables import any_of
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.query.listings import Listings, Scope
@@ -26,7 +26,7 @@ OPERATORS = (*_EQUALITIES, *_REGEXES, *_COMPARISONS, *_LISTS)
 
 
 def read_filters(
-    filters: Sequence[Filter] | None, listings: Listings, *, but_key: str = ""
+    filters: Sequence[AdhocFilter] | None, listings: Listings, *, but_key: str = ""
 ) -> tuple[Matcher, ...]:
     """Return the matchers that filters stand for.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegauge.annotations.service import AnnotationService
+from tidegauge.auth.principal import Principal
 from tidegauge.compat.grafana_json_annotations import (
     ANNOTATIONS,
     SOURCES,
@@ -13,7 +14,7 @@ from tidegauge.compat.grafana_json_annotations import (
     make_annotation_table,
     read_wanted,
 )
-from tidegauge.compat.grafana_json_body import Grid, QueryBody, Target, choose_grid, read_text
+from tidegauge.compat.grafana_json_body import Grid, PanelBody, PanelTarget, choose_grid, read_text
 from tidegauge.compat.grafana_json_frames import (
     Frame,
     Look,
@@ -30,6 +31,7 @@ from tidegauge.config import QueryConfig
 from tidegauge.errors import DeadlineExceeded, LimitExceeded, TidegaugeError
 from tidegauge.model.matchers import Matcher
 from tidegauge.query.limits import SERIES_SETTING, count_points, count_series
+from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import Answer, QueryOptions, QueryService
 
 PANEL_TIMEOUT_S = 25.0
@@ -41,7 +43,9 @@ class Panel:
 
     Args:
         query: answers PromQL.
+        parser: makes trees of it.
         annotations: has the marks.
+        principal: who asks.
         limits: the limits of a query, which hold for all of them together.
         monotonic: the monotonic clock, seconds.
         body: what was asked.
@@ -54,22 +58,25 @@ class Panel:
         self,
         *,
         query: QueryService,
+        parser: QueryParser,
         annotations: AnnotationService,
+        principal: Principal,
         limits: QueryConfig,
         monotonic: Callable[[], float],
-        body: QueryBody,
+        body: PanelBody,
         now_ms: int,
         filters: tuple[Matcher, ...],
         variables: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._query, self._annotations = query, annotations
+        self._query, self._parser = query, parser
+        self._annotations, self._principal = annotations, principal
         self._limits, self._monotonic = limits, monotonic
         self._body, self._now_ms, self._filters = body, now_ms, filters
         self._variables = Variables(variables, {})
         self._until_s = monotonic() + PANEL_TIMEOUT_S
         self._points = self._series = 0
 
-    def answer(self, target: Target) -> Rendered:
+    def answer(self, target: PanelTarget) -> Rendered:
         """Return the frames of one target, as JSON.
 
         Raises:
@@ -82,7 +89,7 @@ class Panel:
                 raise
             raise _name_query(exc, target.ref_id) from exc
 
-    def _answer(self, target: Target) -> Rendered:
+    def _answer(self, target: PanelTarget) -> Rendered:
         payload = read_payload(target.payload)
         grid = self._choose_grid()
         if target.ref_id == ANNOTATIONS:
@@ -107,25 +114,25 @@ class Panel:
             return render_kept(make_table, answer, look)
         return render_kept(make_series, self._ask(question, grid), look)
 
-    def _annotate(self, target: Target, payload: Mapping[str, Any], grid: Grid) -> Frame:
+    def _annotate(self, target: PanelTarget, payload: Mapping[str, Any], grid: Grid) -> Frame:
         variables = self._variables.with_built_in(built_in_variables(grid))
         source = SOURCES.get(read_text(target.target).strip().lower())
         if source is not None:
             wanted = read_wanted(payload, variables, grid)
-            return make_annotation_table(source(self._annotations, wanted))
+            return make_annotation_table(source(self._annotations, wanted, self._principal))
         options = read_options(payload, variables)
         question = self._make_question(target, options, grid)
         look = Look(target.ref_id, question.text, options.alias)
         return make_annotation_table(find_events(self._ask(question, grid), look))
 
-    def _make_question(self, target: Target, options: Options, grid: Grid) -> Question:
+    def _make_question(self, target: PanelTarget, options: Options, grid: Grid) -> Question:
         return make_question(
             target,
             options,
             self._variables.with_built_in(built_in_variables(grid)),
             step_ms=grid.step_ms,
             filters=self._filters,
-            query=self._query,
+            parser=self._parser,
         )
 
     def _ask(self, question: Question, grid: Grid) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tidegauge.compat.grafana_json_body import Grid, Target, read_text
+from tidegauge.compat.grafana_json_body import Grid, PanelTarget, read_text
 from tidegauge.compat.grafana_json_filters import match_values
 from tidegauge.compat.grafana_json_payload import QUANTILES, InvalidOption, Options
 from tidegauge.compat.grafana_json_variables import Variables
@@ -20,7 +20,7 @@ from tidegauge.promql.durations import NS_PER_MS, format_range
 from tidegauge.promql.narrowing import narrow
 from tidegauge.promql.printer import print_expr
 from tidegauge.promql.tokens import IDENTIFIER, KEYWORDS
-from tidegauge.query.service import QueryService
+from tidegauge.query.parsing import QueryParser
 
 SCRAPE_MS = 15_000
 """How often senders are taken to send, where windows are chosen; Grafana's own assumption."""
@@ -58,7 +58,7 @@ class Question:
     unit: str
 
 
-def is_builder(target: Target) -> bool:
+def is_builder(target: PanelTarget) -> bool:
     """Return whether a target names a metric; plugins before 0.6 do not say."""
     if target.editor_mode in ("builder", "code"):
         return target.editor_mode == "builder"
@@ -83,13 +83,13 @@ def built_in_variables(grid: Grid) -> dict[str, str]:
 
 
 def make_question(
-    target: Target,
+    target: PanelTarget,
     options: Options,
     variables: Variables,
     *,
     step_ms: int,
     filters: tuple[Matcher, ...],
-    query: QueryService,
+    parser: QueryParser,
 ) -> Question:
     """Return what a target asks, narrowed by the ad-hoc filters.
 
@@ -104,7 +104,7 @@ def make_question(
         expr = _select(names)
         unit = unit or _find_unit(names[0], options)
     else:
-        expr = query.parse(variables.fill_query(said))
+        expr = parser.parse(variables.fill_query(said))
     if options.rate:
         expr = _take_rate(expr, options.rate, options.window_ms or _rate_window_ms(step_ms))
     if options.aggregation:

@@ -31,6 +31,7 @@ from tidegauge.config.pipeline import (
     WorkerConfig,
 )
 from tidegauge.config.product import (
+    DashboardsConfig,
     DatabaseConfig,
     HttpConfig,
     IngestConfig,
@@ -46,6 +47,7 @@ __all__ = [
     "BrokerConfig",
     "CacheConfig",
     "Config",
+    "DashboardsConfig",
     "DatabaseConfig",
     "HttpConfig",
     "IngestConfig",

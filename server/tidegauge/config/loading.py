@@ -21,6 +21,7 @@ from tidegauge.config.pipeline import (
     WorkerConfig,
 )
 from tidegauge.config.product import (
+    DashboardsConfig,
     DatabaseConfig,
     HttpConfig,
     IngestConfig,
@@ -41,6 +42,7 @@ class Config:
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
+    dashboards: DashboardsConfig = field(default_factory=DashboardsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
@@ -58,6 +60,7 @@ SECTIONS: dict[str, type[Any]] = {
     "database": DatabaseConfig,
     "ingest": IngestConfig,
     "query": QueryConfig,
+    "dashboards": DashboardsConfig,
     "log": LogConfig,
     "broker": BrokerConfig,
     "worker": WorkerConfig,

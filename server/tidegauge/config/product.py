@@ -1,4 +1,4 @@
-"""The settings of what the product does: HTTP, database, ingestion, queries, logs."""
+"""The settings of what the product does: HTTP, database, ingestion, queries, dashboards, logs."""
 
 from __future__ import annotations
 
@@ -232,6 +232,58 @@ class QueryConfig:
         "Step of a subquery that names none.",
         low=1,
         high=86400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsConfig:
+    """How many dashboards there may be, and how large."""
+
+    max_bytes: int = setting(
+        "TIDEGAUGE_DASHBOARD_MAX_BYTES",
+        1024 * 1024,
+        "Largest dashboard, as JSON.",
+        low=10_000,
+        high=64 * 1024 * 1024,
+    )
+    max_panels: int = setting(
+        "TIDEGAUGE_DASHBOARD_MAX_PANELS", 500, "Panels of one dashboard.", low=1, high=10_000
+    )
+    total: int = setting(
+        "TIDEGAUGE_DASHBOARDS_TOTAL", 10_000, "Most dashboards in all.", low=1, high=1_000_000
+    )
+    versions_kept: int = setting(
+        "TIDEGAUGE_DASHBOARD_VERSIONS_KEPT",
+        200,
+        "Versions of one dashboard that are kept; older ones go with the next save.",
+        low=1,
+        high=100_000,
+    )
+    cache_s: int = setting(
+        "TIDEGAUGE_DASHBOARD_CACHE_SECONDS",
+        30,
+        "How long a dashboard that was read stays in the cache; 0: none does. A read shows the "
+        "newest version in either case.",
+        low=0,
+        high=86400,
+    )
+    folder: str = setting(
+        "TIDEGAUGE_DASHBOARDS_DIR",
+        "",
+        "Folder of Grafana dashboards (JSON) that are loaded at start and on change; empty: none.",
+    )
+    scan_s: int = setting(
+        "TIDEGAUGE_DASHBOARDS_SCAN_SECONDS",
+        10,
+        "How often that folder is looked at.",
+        low=1,
+        high=3600,
+    )
+    datasource_uid: str = setting(
+        "TIDEGAUGE_GRAFANA_DATASOURCE_UID",
+        "tidegauge_prom",
+        "Uid of Grafana's Prometheus data source on Tidegauge, for panels made here and for "
+        "shared dashboards that ask for one.",
     )
 
 

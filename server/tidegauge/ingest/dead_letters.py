@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tidegauge.broker.protocol import DeadLetter
 from tidegauge.errors import InvalidInput
 from tidegauge.ingest.codec import decode_batch
@@ -9,6 +11,7 @@ from tidegauge.model.labels import Labels
 
 SHOWN_SERIES = 10
 SHOWN_SAMPLES = 10
+TOLD_IDS = 100
 
 
 def parse_message_id(text: str) -> bytes:
@@ -24,6 +27,17 @@ def parse_message_id(text: str) -> bytes:
     if len(message_id) != 16:
         raise InvalidInput(f'"{text[:64]}" is not a message id: 32 hexadecimal digits are wanted')
     return message_id
+
+
+def tell_choice(ids: Sequence[bytes] | None) -> dict[str, object]:
+    """Return what the log of changes says of dead letters that something is done with.
+
+    Args:
+        ids: which ones; None: all there are.
+    """
+    if ids is None:
+        return {"all": True}
+    return {"count": len(ids), "ids": [one.hex() for one in ids[:TOLD_IDS]]}
 
 
 def summarise(letter: DeadLetter) -> dict[str, object]:

@@ -124,14 +124,6 @@ class QueryService:
         self._admission, self._config, self._meters = admission, config, meters
         self._monotonic, self._cache, self._running = monotonic, cache, running
 
-    def parse(self, text: str) -> nodes.Expr:
-        """Return the tree of a query, for who wants to change it before it is asked.
-
-        Raises:
-            QuerySyntaxError, InvalidInput, LimitExceeded.
-        """
-        return self._parser.parse(text)
-
     def instant(
         self, text: str, *, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS
     ) -> Answer:

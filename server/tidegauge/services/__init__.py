@@ -3,10 +3,11 @@
 - `parts`: what every process needs: tools, storage, the queue as it sees it.
 - `queue`: the queue that the settings ask for.
 - `asking`: the engine of queries and what lets them in; `result_cache`: the cache of query results.
-- `guards`: circuit breakers.
+- `guards`: circuit breakers. `dashboards`: dashboards, their panels, versions and folders.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.
+- `commands`: what a command works on the database with.
 - `kept_alive`: a thread whose work is started again when it fails.
 - `api`: the services behind the routes; `worker`: those of a worker process;
   `evaluator`: those of an evaluator of alert rules.

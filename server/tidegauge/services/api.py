@@ -17,6 +17,7 @@ from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
+from tidegauge.dashboards.guarded import is_dashboard_failure
 from tidegauge.errors import Unavailable
 from tidegauge.ingest.guarded import GuardedPublisher, is_publish_failure
 from tidegauge.ingest.service import IngestService
@@ -36,6 +37,11 @@ from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
 from tidegauge.services.asking import make_admission, make_engine
+from tidegauge.services.dashboards import (
+    DashboardServices,
+    keep_provisioned,
+    make_dashboards,
+)
 from tidegauge.services.guards import Guard, answers, make_breaker
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.own_metrics import keep_own_metrics
@@ -86,6 +92,7 @@ class Services:
     guards: Sequence[Guard]
     limiter: RateLimiter
     people: People | None
+    dashboards: DashboardServices | None
     health: Health = field(init=False)
     accepting: bool = field(init=False, default=False)
     _threads: dict[str, KeptAlive] = field(init=False, default_factory=dict)
@@ -96,6 +103,8 @@ class Services:
         if self.writer is not None:
             self._threads["writer"] = self._keep_alive("writer", self._write)
         self._threads["sampler"] = self._keep_alive("sampler", self._sample)
+        if self.dashboards is not None and self.config.dashboards.folder:
+            self._threads["dashboards"] = self._keep_alive("dashboards", self._load_dashboards)
         if self.config.cache.url:
             self._threads["queries"] = self._keep_alive("queries", self._exchange_queries)
         if self.config.trace.own_metrics_s:
@@ -200,6 +209,15 @@ class Services:
         while not stop.wait(EXCHANGE_EVERY_S):
             self.queries.exchange()
 
+    def _load_dashboards(self, stop: threading.Event) -> None:
+        if self.dashboards is not None:
+            keep_provisioned(
+                self.dashboards.provisioning,
+                stop,
+                scan_s=self.config.dashboards.scan_s,
+                tools=self.tools,
+            )
+
     def _sample(self, stop: threading.Event) -> None:
         while not stop.wait(SAMPLE_EVERY_S):
             self.sample_meters()
@@ -239,6 +257,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     queue = open_queue(config, tools)
     publishing = make_breaker("ingestion", config, tools, meters, is_failure=is_publish_failure)
     asking = make_breaker("queries", config, tools, meters, is_failure=is_query_failure)
+    drawing = make_breaker("dashboards", config, tools, meters, is_failure=is_dashboard_failure)
     cache = open_cache(
         config.cache,
         max_connections=config.http.threads,
@@ -298,10 +317,15 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         writer=_make_own_writer(config, queue, storage.catalogue, samples, tools, meters),
         cache=cache,
         tracing=make_tracing(config, tools, "api"),
-        guards=_make_guards(asking, publishing, storage, queue),
+        guards=_make_guards((asking, drawing), publishing, storage, queue),
         limiter=limiter,
         people=make_people(storage.people, config, tools, cache, limiter)
         if storage.people is not None
+        else None,
+        dashboards=make_dashboards(
+            storage.dashboards, config, tools, cache=cache, parser=parser, breaker=drawing
+        )
+        if storage.dashboards is not None
         else None,
     )
 
@@ -346,7 +370,10 @@ def _make_own_writer(
 
 
 def _make_guards(
-    asking: CircuitBreaker, publishing: CircuitBreaker, storage: StorageParts, queue: QueueParts
+    reading: Sequence[CircuitBreaker],
+    publishing: CircuitBreaker,
+    storage: StorageParts,
+    queue: QueueParts,
 ) -> tuple[Guard, ...]:
     def database_answers() -> bool:
         return answers(storage.ping)
@@ -356,7 +383,10 @@ def _make_guards(
 
     # What is published inside this process is confirmed by the database's commit.
     behind = database_answers if queue.drained is not None else queue_takes
-    return Guard(asking, database_answers), Guard(publishing, behind)
+    return (
+        *(Guard(breaker, database_answers) for breaker in reading),
+        Guard(publishing, behind),
+    )
 
 
 def _count_waiting(config: Config) -> int:

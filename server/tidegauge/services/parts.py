@@ -22,6 +22,9 @@ from tidegauge.storage.alert_lease import AlertLease
 from tidegauge.storage.alert_rules import AlertRules
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
+from tidegauge.storage.dashboard_files import DashboardFiles
+from tidegauge.storage.dashboard_folders import DashboardFolders
+from tidegauge.storage.dashboards import Dashboards
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.outbox import Outbox
@@ -58,6 +61,15 @@ class AlertTables:
 
 
 @dataclass(frozen=True, slots=True)
+class DashboardTables:
+    """The record of dashboards and folders."""
+
+    dashboards: Dashboards
+    folders: DashboardFolders
+    files: DashboardFiles
+
+
+@dataclass(frozen=True, slots=True)
 class StorageParts:
     """What the services need of storage, whichever kind it is.
 
@@ -71,6 +83,7 @@ class StorageParts:
         close: gives everything back.
         people: the record of people; None where there are no accounts.
         alerts: the record of alert rules; None where there are none.
+        dashboards: the record of dashboards; None where there are none.
     """
 
     engine: SampleEngine
@@ -82,6 +95,7 @@ class StorageParts:
     close: Callable[[], None] = lambda: None
     people: PeopleTables | None = None
     alerts: AlertTables | None = None
+    dashboards: DashboardTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,11 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),
+        ),
+        dashboards=DashboardTables(
+            dashboards=Dashboards(pool=opened.pool),
+            folders=DashboardFolders(pool=opened.pool),
+            files=DashboardFiles(pool=opened.pool),
         ),
     )
 

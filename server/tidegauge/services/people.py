@@ -10,11 +10,11 @@ from tidegauge.auth.accounts import Accounts
 from tidegauge.auth.identities import Identities
 from tidegauge.auth.login import Logins
 from tidegauge.auth.passwords import Passwords
-from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.resilience.ratelimit import RateLimiter
-from tidegauge.services.parts import PeopleTables, StorageParts, Tools, make_log, open_storage_parts
+from tidegauge.services.commands import lend_storage
+from tidegauge.services.parts import PeopleTables, Tools
 from tidegauge.storage.audit import AuditLog
 
 
@@ -64,36 +64,12 @@ def make_people(
 
 
 @contextlib.contextmanager
-def lend_storage(config: Config) -> Iterator[StorageParts]:
-    """Lend the database at `config.database.url` to a command."""
-    tools = Tools(log=make_log(config, "command"))
-    storage = open_storage_parts(config, tools, application_name="tidegauge command")
-    try:
-        yield storage
-    finally:
-        storage.close()
-
-
-@contextlib.contextmanager
 def open_people(config: Config) -> Iterator[People]:
     """Lend the accounts in the database at `config.database.url` to a command."""
-    tools = Tools(log=make_log(config, "command"))
-    storage = open_storage_parts(config, tools, application_name="tidegauge command")
-    assert storage.people is not None
-    limiter = RateLimiter(config.cache, monotonic=tools.monotonic)
-    cache = open_cache(
-        config.cache,
-        max_connections=1,
-        monotonic=tools.monotonic,
-        new_id=tools.new_id,
-        on_error=lambda _operation: None,
-        log=tools.log,
-    )
-    try:
+    with lend_storage(config) as (storage, cache, tools):
+        assert storage.people is not None
+        limiter = RateLimiter(config.cache, monotonic=tools.monotonic)
         yield make_people(storage.people, config, tools, cache, limiter)
-    finally:
-        cache.close()
-        storage.close()
 
 
 def create_first_admin(config: Config, database_url: str) -> str | None:

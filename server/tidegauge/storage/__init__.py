@@ -20,6 +20,8 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `alert_changes`, which writes what one evaluation comes to;
   `silences`: of which of them nobody is told.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
+- `dashboards`, `dashboard_folders`, `dashboard_files`: dashboards with their versions, and the
+  files they came from; `dashboard_rows`: what is in them.
 - `columnar`: samples in packed rows on any PostgreSQL from 14 on. Behind it `columnar_rows`
   (packing), `columnar_frame` (ordering), `columnar_partitions`.
 """

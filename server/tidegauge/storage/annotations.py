@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidegauge.model.annotations import Annotation, AnnotationQuery
+from tidegauge.storage.accounts_rows import AuditEntry
+from tidegauge.storage.audit import write_audit
+from tidegauge.storage.dashboard_rows import Seen
 from tidegauge.storage.moments import to_moment, to_ms
 from tidegauge.storage.pool import Pool
 
@@ -36,11 +39,23 @@ WHERE (%(end)s::timestamptz IS NULL OR starts_at <= %(end)s)
         ELSE dashboard_id = %(dashboard_id)s::bigint
     END
     AND (%(panel_id)s::bigint IS NULL OR panel_id = %(panel_id)s::bigint)
+    AND (%(everything)s OR owner_id = %(user_id)s OR NOT EXISTS (
+        SELECT FROM dashboards AS held
+        WHERE held.id = annotations.dashboard_id
+            AND NOT held.is_public AND held.owner_id IS DISTINCT FROM %(user_id)s
+    ))
 ORDER BY starts_at DESC, id DESC LIMIT %(limit)s
 """
 _FIND = """
 SELECT starts_at, ends_at, title, text, tags, dashboard_id, panel_id, owner_id, id, created_at
-FROM annotations WHERE id = ANY(%s::bigint[]) ORDER BY id
+FROM annotations
+WHERE id = ANY(%(ids)s::bigint[])
+    AND (%(everything)s OR owner_id = %(user_id)s OR NOT EXISTS (
+        SELECT FROM dashboards AS held
+        WHERE held.id = annotations.dashboard_id
+            AND NOT held.is_public AND held.owner_id IS DISTINCT FROM %(user_id)s
+    ))
+ORDER BY id
 """
 _DELETE = "DELETE FROM annotations WHERE id = ANY(%s::bigint[])"
 
@@ -71,8 +86,8 @@ class PostgresAnnotations:
             lent.execute(_ADD, values)
             return _read(lent.fetchall()[0])
 
-    def read_page(self, asked: AnnotationQuery) -> list[Annotation]:
-        """Return what is asked for, newest first."""
+    def read_page(self, asked: AnnotationQuery, seen: Seen) -> list[Annotation]:
+        """Return what is asked for and may be seen, newest first."""
         tags = list(asked.tags) or None
         before_ms, before_id = asked.before or (None, None)
         values = {
@@ -86,21 +101,26 @@ class PostgresAnnotations:
             "before": to_moment(before_ms),
             "before_id": before_id,
             "limit": asked.limit,
+            "everything": seen.everything,
+            "user_id": seen.user_id,
         }
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
             lent.execute(_READ_PAGE, values)
             return [_read(row) for row in lent.fetchall()]
 
-    def find(self, ids: Sequence[int]) -> list[Annotation]:
-        """Return those that there are."""
+    def find(self, ids: Sequence[int], seen: Seen) -> list[Annotation]:
+        """Return those that there are and that may be seen."""
+        values = {"ids": list(ids), "everything": seen.everything, "user_id": seen.user_id}
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
-            lent.execute(_FIND, (list(ids),))
+            lent.execute(_FIND, values)
             return [_read(row) for row in lent.fetchall()]
 
-    def delete(self, ids: Sequence[int]) -> None:
-        """Delete these; those that are gone already are no fault."""
+    def delete(self, ids: Sequence[int], audit: Sequence[AuditEntry]) -> None:
+        """Delete these and record it; those that are gone already are no fault."""
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
             lent.execute(_DELETE, (list(ids),))
+            for entry in audit:
+                write_audit(lent, entry)
 
 
 def _read(row: Sequence[Any]) -> Annotation:

@@ -7,6 +7,7 @@ from psycopg2.extensions import cursor
 
 from tidegauge.storage.accounts_rows import AuditEntry, AuditRow
 from tidegauge.storage.pool import Pool
+from tidegauge.storage.texts import is_storable
 
 _WRITE = """
 INSERT INTO audit_log (actor, actor_name, address, request_id, action, target, details)
@@ -65,6 +66,8 @@ class AuditLog:
         Raises:
             Unavailable.
         """
+        if not is_storable(target):
+            return []
         with self._pool.transaction() as lent:
             lent.execute(_READ, {"before": before, "target": target, "limit": limit})
             return [AuditRow(row[0], row[1], AuditEntry(*row[2:])) for row in lent.fetchall()]

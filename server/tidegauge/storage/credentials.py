@@ -38,7 +38,12 @@ DELETE FROM sessions WHERE id_hash IN (
     ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
 )
 """
-_FORGIVE = "UPDATE users SET failed_logins = 0, locked_until = NULL WHERE id = %s"
+# Also a look whether the password still is the one that was checked, which takes a while: with
+# the row held, whoever changes it comes before this, or after it and ends the session.
+_FORGIVE = """
+UPDATE users SET failed_logins = 0, locked_until = NULL
+WHERE id = %s AND password_hash = %s AND NOT disabled RETURNING id
+"""
 _ADD_SESSION = """
 INSERT INTO sessions (id_hash, user_id, expires_at, address, user_agent)
 VALUES (%s, %s, now() + make_interval(secs => %s), %s, %s)
@@ -100,23 +105,32 @@ class Credentials:
         id_hash: bytes,
         user_id: int,
         *,
+        password_hash: str,
         lifetime_s: int,
         user_agent: str,
         replaced: bytes | None,
         audit: AuditEntry,
-    ) -> None:
+    ) -> bool:
         """Record a log-in: the new session, and the end of the one it replaces.
 
+        Args:
+            password_hash: what the password was checked against.
+        Returns:
+            Whether it was recorded: not if the account has another password by now, is disabled,
+            or is gone.
         Raises:
             Unavailable.
         """
         with self._pool.transaction() as lent:
+            lent.execute(_FORGIVE, (user_id, password_hash))
+            if lent.fetchone() is None:
+                return False
             lent.execute(_FORGET_EXPIRED)
-            lent.execute(_FORGIVE, (user_id,))
             if replaced is not None:
                 lent.execute(_DELETE_SESSION, (replaced,))
             lent.execute(_ADD_SESSION, (id_hash, user_id, lifetime_s, audit.address, user_agent))
             write_audit(lent, audit)
+            return True
 
     def end_session(self, id_hash: bytes, audit: AuditEntry) -> None:
         """End a session; it may have ended already.

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tidegauge.model.annotations import Annotation, AnnotationQuery
+from tidegauge.storage.accounts_rows import AuditEntry
+from tidegauge.storage.dashboard_rows import Seen
 
 
 class MemoryAnnotations:
     """Annotations that end with the process. See `protocol.AnnotationStore`.
+
+    There are no dashboards beside them that could be hidden, and no log of changes.
 
     Args:
         clock_ms: Unix ms.
@@ -33,18 +37,18 @@ class MemoryAnnotations:
             self._stored[stored.id] = stored
             return stored
 
-    def read_page(self, asked: AnnotationQuery) -> list[Annotation]:
+    def read_page(self, asked: AnnotationQuery, seen: Seen) -> list[Annotation]:
         """Return what is asked for, newest first."""
         with self._lock:
             found = [one for one in self._stored.values() if _fits(one, asked)]
         return sorted(found, key=lambda one: one.place, reverse=True)[: asked.limit]
 
-    def find(self, ids: Sequence[int]) -> list[Annotation]:
+    def find(self, ids: Sequence[int], seen: Seen) -> list[Annotation]:
         """Return those that there are."""
         with self._lock:
             return [self._stored[one] for one in sorted(set(ids)) if one in self._stored]
 
-    def delete(self, ids: Sequence[int]) -> None:
+    def delete(self, ids: Sequence[int], audit: Sequence[AuditEntry]) -> None:
         """Delete these; those that are gone already are no fault."""
         with self._lock:
             for one in ids:

@@ -13,7 +13,9 @@ from tidegauge.model.batch import MetricMetadata
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.labels import Labels
 from tidegauge.model.matchers import Matcher
+from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.cancellation import Cancellation
+from tidegauge.storage.dashboard_rows import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +220,26 @@ class AnnotationStore(Protocol):
         """Store one and return it with its id; ids are never given twice."""
         ...
 
-    def read_page(self, asked: AnnotationQuery) -> list[Annotation]:
-        """Return what is asked for, newest first; of one time, the higher id first."""
+    def read_page(self, asked: AnnotationQuery, seen: Seen) -> list[Annotation]:
+        """Return what is asked for, newest first; of one time, the higher id first.
+
+        Args:
+            seen: what is tied to a dashboard that may not be seen is left out, unless it is theirs.
+        """
         ...
 
-    def find(self, ids: Sequence[int]) -> list[Annotation]:
-        """Return those of these ids (from 1 to 2^31 - 1) that there are, by id."""
+    def find(self, ids: Sequence[int], seen: Seen) -> list[Annotation]:
+        """Return those of these ids (from 1 to 2^31 - 1) that there are, by id.
+
+        Args:
+            seen: as of `read_page`.
+        """
         ...
 
-    def delete(self, ids: Sequence[int]) -> None:
-        """Delete these; those that are gone already are no fault."""
+    def delete(self, ids: Sequence[int], audit: Sequence[AuditEntry]) -> None:
+        """Delete these; those that are gone already are no fault.
+
+        Args:
+            audit: what the log of changes says of it.
+        """
         ...

@@ -159,10 +159,18 @@ class Users:
             write_audit(lent, audit, target=f"user:{user_id}")
             return ended
 
-    def note_failed_login(self, user_id: int, *, most: int, lock_s: float) -> None:
-        """Count a wrong password; from the `most`th in a row on, lock the account for lock_s."""
+    def note_failed_login(
+        self, user_id: int | None, audit: AuditEntry, *, most: int, lock_s: float
+    ) -> None:
+        """Count a wrong password; from the `most`th in a row on, lock the account for lock_s.
+
+        Args:
+            user_id: None where nothing is to be counted: it takes as long, so that nobody can tell.
+            audit: what the log of changes says.
+        """
         with self._pool.transaction() as lent:
             lent.execute(_NOTE_FAILURE, {"id": user_id, "most": most, "lock_s": lock_s})
+            write_audit(lent, audit)
 
     def _find(self, statement: str, key: int | str) -> UserRow | None:
         with self._pool.transaction() as lent:

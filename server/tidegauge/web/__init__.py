@@ -3,6 +3,7 @@
 - `context`: how a view reaches the services, and what is known of the request.
 - `access`: the permission that each route states, and the guard that asks for it.
 - `identity`: who sends a request. `client`: what it says of its sender. `loopback`: this machine.
+- `changes`: the log of changes, for what is changed outside of the database.
 - `rate_limits`: how many requests a minute.
 - `params`: query string and form read as one; `bodies`: raw and JSON bodies within a limit.
 - `pages`: lists a page at a time.

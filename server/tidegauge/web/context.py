@@ -8,6 +8,7 @@ from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
+from tidegauge.services.dashboards import DashboardServices
 from tidegauge.services.people import People
 from tidegauge.storage.outbox import Outbox
 
@@ -34,6 +35,18 @@ def people() -> People:
     held = services().people
     if held is None:
         raise Unavailable("this server has no database for accounts")
+    return held
+
+
+def dashboards() -> DashboardServices:
+    """Return the dashboards of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().dashboards
+    if held is None:
+        raise Unavailable("this server has no database for dashboards")
     return held
 
 

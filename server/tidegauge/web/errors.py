@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from tidegauge.alerts.service import NotYourRule
 from tidegauge.annotations.service import NotAllowed
 from tidegauge.auth.login import LockedOut, WrongPassword
+from tidegauge.dashboards.errors import NotYours, PreconditionFailed, StaleVersion, VersionMissing
 from tidegauge.errors import (
     Cancelled,
     Conflict,
@@ -53,7 +54,10 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     UnsupportedMedia: _Row(415, "bad_data"),
     InvalidInput: _Row(400, "bad_data"),
     NotFound: _Row(404, "not_found"),
+    PreconditionFailed: _Row(412, "bad_data"),
+    VersionMissing: _Row(428, "bad_data"),
     Conflict: _Row(409, "bad_data"),
+    NotYours: _Row(403, "forbidden"),
     # Prometheus refuses these with its parameters, before it evaluates anything.
     TooManyPoints: _Row(422, "bad_data", 400),
     QueryFailed: _Row(422, "execution"),
@@ -93,6 +97,8 @@ def error_response(error: TidegaugeError) -> Response:
         response = _native(row.status, error.code, error.message, _position(error))
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, StaleVersion):
+        response.headers["ETag"] = f'"{error.current}"'
     if isinstance(error, Unauthenticated) and response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="tidegauge"'
     return response

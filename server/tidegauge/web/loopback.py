@@ -2,7 +2,8 @@
 
 A browser on this machine speaks for whatever page it shows. So the Host header must name this
 machine (a page that rebinds its own name to 127.0.0.1 sends its own name), and an Origin header,
-if there is one, too. What a proxy forwards comes from somebody else, wherever the proxy is.
+if there is one, too; and nothing may be asked for by a page of another site that embeds it. What a
+proxy forwards comes from somebody else, wherever the proxy is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def find_foreign_trait() -> str | None:
     origin = request.environ.get("HTTP_ORIGIN")
     if origin is not None and not is_loopback_origin(origin):
         return f'a page of "{origin[:256]}" sends it'
+    # Pictures, scripts and frames are asked for without an Origin; a link that somebody follows
+    # asks for a document.
+    site, wanted = (request.environ.get(f"HTTP_SEC_FETCH_{name}") for name in ("SITE", "DEST"))
+    if origin is None and site == "cross-site" and wanted != "document":
+        return "a page of another site sends it"
     return None
 
 

@@ -67,6 +67,13 @@ def test_a_thing_is_changed_by_its_owner_or_an_admin(who, owner_id, allowed) -> 
     assert who.may_touch("dashboard", "update", owner_id) is allowed
 
 
+def test_who_may_touch_anybodys_thing_may_touch_his_own() -> None:
+    token = person(7, "ada", "admin").limited_to(SCOPE_PERMISSIONS["admin"])
+
+    assert token.may("annotation:delete:own")
+    assert not token.may("metrics:write")
+
+
 def test_a_limited_principal_is_the_same_with_less() -> None:
     limited = person(7, "ada", "admin").limited_to(frozenset({"query:read"}))
 
