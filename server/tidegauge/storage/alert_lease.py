@@ -34,7 +34,6 @@ _RELEASE = "UPDATE alert_lease SET expires_at = '-infinity', holder = '' WHERE t
 # An evaluator that stands still in the middle of a write must not keep the next one out.
 _HURRY = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 _HOLD = "SELECT 1 FROM alert_lease WHERE token = %s FOR SHARE"
-_READ = "SELECT holder, expires_at < clock_timestamp() FROM alert_lease"
 
 
 class LeaseLost(Conflict):
@@ -107,17 +106,6 @@ class AlertLease:
         """
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
             lent.execute(_RELEASE, (token,))
-
-    def find_holder(self) -> str:
-        """Return who holds it now, or "".
-
-        Raises:
-            Unavailable.
-        """
-        with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
-            lent.execute(_READ)
-            holder, expired = lent.fetchall()[0]
-            return "" if expired else str(holder)
 
     def _change(self, statement: str, values: dict[str, object]) -> Hold | None:
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:

@@ -210,10 +210,8 @@ def test_one_at_a_time_has_the_lease(pool: Pool) -> None:
     assert held is not None
     assert other.take() is None
     assert one.renew(held.token).token == held.token
-    assert other.find_holder() == "one"
 
     one.release(held.token)
-    assert other.find_holder() == ""
     taken = other.take()
     assert taken is not None
     assert taken.token > held.token
