@@ -72,7 +72,7 @@ def test_a_name_with_underscores_is_a_label_like_any_other() -> None:
 )
 def test_what_goes_out_of_bounds_ends(text: str, said: str) -> None:
     with pytest.raises(TemplateError, match=said):
-        expand(text, DATA, monotonic=lambda: 0.0)
+        expand(text, DATA, clock=lambda: 0.0)
 
 
 def test_blocks_and_templates_cannot_exhaust_the_stack() -> None:
@@ -83,12 +83,12 @@ def test_blocks_and_templates_cannot_exhaust_the_stack() -> None:
     )
     text = "{{ end }}".join((*defined, "{{ define `18` }}x", "{{ template `0` }}"))
 
-    assert expand_or_explain(text, DATA, monotonic=lambda: 0.0)
+    assert expand_or_explain(text, DATA, clock=lambda: 0.0)
 
 
 def test_a_template_has_a_deadline() -> None:
     with pytest.raises(TemplateError, match="more than 100 ms"):
-        expand(HUGE % "", DATA, monotonic=Steps())
+        expand(HUGE % "", DATA, clock=Steps())
 
 
 def test_the_time_of_queries_is_their_own() -> None:
@@ -101,7 +101,7 @@ def test_the_time_of_queries_is_their_own() -> None:
 
     data = AlertData("X", {}, 1.0, 0, query=slow)
 
-    assert expand("{{ query `a` | first | value }}", data, monotonic=clock) == "5"
+    assert expand("{{ query `a` | first | value }}", data, clock=clock) == "5"
 
 
 def test_a_regex_that_backtracks_elsewhere_is_quick_here() -> None:
