@@ -23,15 +23,23 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 _SERVICE_FOLDERS = {"processes", "clients"}
+_LONGEST = "processes"
 _SERVERS = {"postgres", "rabbitmq", "redis_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL or other real services, so that `make test-fast` leaves it out."""
+    """Mark what needs real services, and say what stays together when several processes test.
+
+    `make test-fast` leaves the marked ones out. The tests of processes share one whole set of
+    servers, and take longest: they are one group, and the first. Else a file is a group.
+    """
     for item in items:
         needs_server = _SERVERS & set(getattr(item, "fixturenames", ()))
         if needs_server or _SERVICE_FOLDERS & set(item.path.parts):
             item.add_marker(pytest.mark.services)
+        group = _LONGEST if _LONGEST in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _LONGEST not in item.path.parts)
 
 
 class PostgresServer:

@@ -79,6 +79,12 @@ def _unpack(package: str, variable: str) -> None:
         raise ProgramMissing(f"{package}: not on this machine; install it, or set {variable}")
     folder = CACHE / "packages"
     folder.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _unpack_alone(package, folder, variable)
+
+
+def _unpack_alone(package: str, folder: Path, variable: str) -> None:
     if not _download(package, folder) and os.geteuid() == 0:
         _run(["apt-get", "update", "-qq"], folder)
         _download(package, folder)
