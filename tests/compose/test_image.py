@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tidegauge.cli.up import ALLOCATOR
 
 _PIN = re.compile(r"^([a-z0-9-]+)==(\S+) \\\n((?: +--hash=\S+(?: \\)?\n)+)", re.MULTILINE)
 
@@ -31,6 +32,10 @@ def test_the_lock_of_the_image_is_a_part_of_the_lock(repository: Path) -> None:
     assert "://" not in text
     different = {name: pin for name, pin in image.items() if every.get(name) != pin}
     assert different == {}, "make both locks again, see CONTRIBUTING.md"
+
+
+def test_large_blocks_of_memory_go_back_to_the_system_as_with_up(dockerfile: str) -> None:
+    assert dict(re.findall(r"\b(MALLOC_\w+)=(\d+)", dockerfile)) == ALLOCATOR
 
 
 def test_the_image_holds_what_runs_and_nothing_of_tests(repository: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import psycopg2
 import requests
+from tidegauge.cli.up import ALLOCATOR
 from tidegauge.storage.embedded import EmbeddedPostgres
 from tidegauge.storage.migrate import apply_migrations
 
@@ -307,6 +308,7 @@ class Stack:
             TIDEGAUGE_RATE_TOKEN_QUERY_PER_MINUTE=_UNLIMITED,
             **({"RABBITMQ_URL": self.rabbitmq.url} if self.rabbitmq else {}),
             **({"REDIS_URL": self.redis.url} if self.redis else {}),
+            **ALLOCATOR,
             **self._settings,
         )
 
