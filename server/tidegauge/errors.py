@@ -42,6 +42,12 @@ class NotFound(TidegaugeError):
     code = "not_found"
 
 
+class Forbidden(TidegaugeError):
+    """Who asks is known, and may not do this; what may not even be seen is NotFound."""
+
+    code = "forbidden"
+
+
 class Conflict(TidegaugeError):
     """What is wanted does not go together with what is there."""
 

@@ -10,19 +10,13 @@ from tidegauge.alerts.evaluation import end_alert
 from tidegauge.alerts.rules import check_rule
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
-from tidegauge.errors import Conflict, NotFound, TidegaugeError
+from tidegauge.errors import Conflict, Forbidden, NotFound
 from tidegauge.model.alerts import AlertInstance, AlertRule
 from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.alert_events import AlertEvent, AlertEvents
 from tidegauge.storage.alert_rules import AlertRules, End, StoredRule
 
 MAX_ID = 2**31 - 1
-
-
-class NotYourRule(TidegaugeError):
-    """The rule may be seen, but not changed, by whoever asks."""
-
-    code = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +87,7 @@ class AlertService:
         """Put a rule in the place of another; where it asks something else its alerts end.
 
         Raises:
-            NotFound. NotYourRule. InvalidInput, LimitExceeded: it is no rule. Conflict: it comes
+            NotFound. Forbidden. InvalidInput, LimitExceeded: it is no rule. Conflict: it comes
                 from a file. Unavailable.
         """
         old = self._find_own(rule_id, principal, "update")
@@ -108,7 +102,7 @@ class AlertService:
         """Delete a rule and end its alerts; what they went through stays in the database.
 
         Raises:
-            NotFound. NotYourRule. Conflict: it comes from a file. Unavailable.
+            NotFound. Forbidden. Conflict: it comes from a file. Unavailable.
         """
         old = self._find_own(rule_id, principal, "delete")
         entry = actor.entry("alert.delete", f"alert:{rule_id}", {"name": old.name})
@@ -161,7 +155,7 @@ class AlertService:
     def _find_own(self, rule_id: int, principal: Principal, action: str) -> AlertRule:
         rule = self._find(rule_id).rule
         if not principal.may_touch("alert", action, rule.owner_id):
-            raise NotYourRule(
+            raise Forbidden(
                 f"alert rule {rule_id} is not yours: its owner may {action} it, or an admin"
             )
         if rule.origin is not None:

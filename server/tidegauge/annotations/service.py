@@ -15,7 +15,7 @@ from tidegauge.annotations.grafana_alerts import (
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
 from tidegauge.auth.seen import seen_by
-from tidegauge.errors import InvalidInput, NotFound, TidegaugeError
+from tidegauge.errors import Forbidden, InvalidInput, NotFound
 from tidegauge.model.annotations import Annotation, AnnotationQuery
 from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.protocol import AnnotationStore
@@ -29,12 +29,6 @@ MAX_TIME_MS = 253_402_300_799_999
 """The end of the year 9999: later times fit no calendar."""
 
 MAX_ID = 2**31 - 1
-
-
-class NotAllowed(TidegaugeError):
-    """It is there, and belongs to somebody else."""
-
-    code = "forbidden"
 
 
 class AnnotationService:
@@ -129,13 +123,13 @@ class AnnotationService:
             actor: the principal, as the log of changes says it.
         Raises:
             NotFound: one of them does not exist.
-            NotAllowed: one of them belongs to somebody else.
+            Forbidden: one of them belongs to somebody else.
             Unavailable.
         """
         found = self._find(ids, principal)
         for one in found:
             if not principal.may_touch("annotation", "delete", one.owner_id):
-                raise NotAllowed(
+                raise Forbidden(
                     f"annotation {one.id} is not yours: its owner deletes it, or an admin"
                 )
         others = [one for one in found if one.owner_id != principal.user_id]

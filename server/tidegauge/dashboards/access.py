@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
 from tidegauge.auth.seen import seen_by
-from tidegauge.dashboards.errors import NotYours
+from tidegauge.errors import Forbidden
 from tidegauge.storage.dashboard_rows import DashboardRow
 
 
@@ -45,7 +45,7 @@ def check_may_change(principal: Principal, row: DashboardRow, action: str) -> No
     Args:
         action: "update" or "delete".
     Raises:
-        NotYours: they may not.
+        Forbidden: they may not.
     """
     if not principal.may_touch("dashboard", action, row.owner_id):
-        raise NotYours(f"dashboard {row.id} is another's; its owner and admins may {action} it")
+        raise Forbidden(f"dashboard {row.id} is another's; its owner and admins may {action} it")

@@ -21,12 +21,6 @@ class InvalidDashboard(InvalidInput):
         super().__init__(f"{self.path}: {reason}" if self.path else reason)
 
 
-class NotYours(TidegaugeError):
-    """The thing may be seen, but not changed, by whoever asks."""
-
-    code = "forbidden"
-
-
 class StaleVersion(Conflict):
     """The change was made to a version that is not the newest any more.
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from tidegauge.dashboards.access import Sender
-from tidegauge.dashboards.errors import InvalidDashboard, NotYours
+from tidegauge.dashboards.errors import InvalidDashboard
 from tidegauge.dashboards.guarded import guarded
-from tidegauge.errors import NotFound
+from tidegauge.errors import Forbidden, NotFound
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.dashboard_folders import DashboardFolders
@@ -51,7 +51,7 @@ class FolderService:
             uid: None: a new one.
             parent: the uid of the folder it lies in; None: at the top.
         Raises:
-            NotYours, InvalidDashboard, Conflict.
+            Forbidden, InvalidDashboard, Conflict.
         """
         _check_may_change(sender)
         folder = FolderRow(uid or self._new_uid(), title, parent)
@@ -73,7 +73,7 @@ class FolderService:
             parent: the uid of the folder it goes into; None: to the top.
             move: whether `parent` counts.
         Raises:
-            NotYours, NotFound, InvalidDashboard, Conflict.
+            Forbidden, NotFound, InvalidDashboard, Conflict.
         """
         _check_may_change(sender)
         held = self._store.read(uid)
@@ -92,7 +92,7 @@ class FolderService:
         """Delete a folder that is empty.
 
         Raises:
-            NotYours, NotFound, Conflict.
+            Forbidden, NotFound, Conflict.
         """
         _check_may_change(sender)
         if not self._store.delete(uid, _entry(sender, "delete", uid)):
@@ -110,7 +110,7 @@ class FolderService:
 
 def _check_may_change(sender: Sender) -> None:
     if not sender.principal.may("folder:change"):
-        raise NotYours(f"{sender.principal.name} may not change folders; admins may")
+        raise Forbidden(f"{sender.principal.name} may not change folders; admins may")
 
 
 def _entry(sender: Sender, action: str, uid: str, title: str = "") -> AuditEntry:

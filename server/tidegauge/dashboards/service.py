@@ -14,12 +14,7 @@ from tidegauge.auth.seen import seen_by
 from tidegauge.config import DashboardsConfig
 from tidegauge.dashboards.access import Sender, check_may_change, may_see
 from tidegauge.dashboards.dashboard_view import NEW, apply_dashboard, tags_of
-from tidegauge.dashboards.errors import (
-    InvalidDashboard,
-    NotYours,
-    PreconditionFailed,
-    StaleVersion,
-)
+from tidegauge.dashboards.errors import InvalidDashboard, PreconditionFailed, StaleVersion
 from tidegauge.dashboards.grafana_import import import_dashboard
 from tidegauge.dashboards.grafana_json import Json, all_panels, integer, text
 from tidegauge.dashboards.grafana_queries import find_faults
@@ -27,7 +22,7 @@ from tidegauge.dashboards.guarded import guarded
 from tidegauge.dashboards.reads import Dashboard, DashboardReads
 from tidegauge.dashboards.turns import Turns
 from tidegauge.dashboards.validation import check_bounds, check_change, check_new
-from tidegauge.errors import Conflict, NotFound
+from tidegauge.errors import Conflict, Forbidden, NotFound
 from tidegauge.query.parsing import QueryParser
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.storage.accounts_rows import AuditEntry
@@ -87,7 +82,7 @@ class DashboardService:
     """Makes, finds, changes and deletes dashboards.
 
     Every method raises Unavailable when the database is away; what `sender` may not see raises
-    NotFound, what they may see and not change NotYours.
+    NotFound, what they may see and not change Forbidden.
 
     Args:
         store: the record.
@@ -304,7 +299,7 @@ class DashboardService:
 
     def _check_may_create(self, sender: Sender) -> None:
         if not sender.principal.may("dashboard:create"):
-            raise NotYours(f"{sender.principal.name} may not create dashboards")
+            raise Forbidden(f"{sender.principal.name} may not create dashboards")
 
     def _add(self, sender: Sender, document: Json, fields: Json) -> Dashboard:
         wished = text(document.get("uid"))

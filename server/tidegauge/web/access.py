@@ -12,8 +12,8 @@ import structlog
 from flask import Flask, request
 
 from tidegauge.auth.permissions import OPEN_TO_ALL
-from tidegauge.errors import NotFound
-from tidegauge.web.identity import Forbidden, Unauthenticated, current_principal, why_stranger
+from tidegauge.errors import Forbidden, NotFound
+from tidegauge.web.identity import Unauthenticated, current_principal, why_stranger
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from tidegauge.alerts.service import NotYourRule
-from tidegauge.annotations.service import NotAllowed
 from tidegauge.auth.login import LockedOut, WrongPassword
-from tidegauge.dashboards.errors import NotYours, PreconditionFailed, StaleVersion, VersionMissing
+from tidegauge.dashboards.errors import PreconditionFailed, StaleVersion, VersionMissing
 from tidegauge.errors import (
     Cancelled,
     Conflict,
     DeadlineExceeded,
+    Forbidden,
     InvalidInput,
     NotFound,
     PayloadTooLarge,
@@ -33,7 +32,7 @@ from tidegauge.ingest.outcomes import JsonOutcome
 from tidegauge.query.limits import TooManyPoints
 from tidegauge.query.parsing import QuerySyntaxError
 from tidegauge.web.context import request_id
-from tidegauge.web.identity import Forbidden, Unauthenticated
+from tidegauge.web.identity import Unauthenticated
 from tidegauge.web.rate_limits import RateLimited
 from tidegauge.web.rendering import dump_json
 
@@ -57,7 +56,6 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     PreconditionFailed: _Row(412, "bad_data"),
     VersionMissing: _Row(428, "bad_data"),
     Conflict: _Row(409, "bad_data"),
-    NotYours: _Row(403, "forbidden"),
     # Prometheus refuses these with its parameters, before it evaluates anything.
     TooManyPoints: _Row(422, "bad_data", 400),
     QueryFailed: _Row(422, "execution"),
@@ -71,8 +69,6 @@ _TABLE: dict[type[TidegaugeError], _Row] = {
     # Grafana's proxy keeps the body of a 401 to itself, and so the reason from whoever asks.
     Unauthenticated: _Row(401, "unauthenticated", grafana_status=403),
     Forbidden: _Row(403, "forbidden"),
-    NotAllowed: _Row(403, "forbidden"),
-    NotYourRule: _Row(403, "forbidden"),
     TidegaugeError: _Row(500, "internal"),
 }
 

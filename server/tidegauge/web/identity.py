@@ -18,7 +18,7 @@ from tidegauge.auth.actor import Actor
 from tidegauge.auth.identities import Identities
 from tidegauge.auth.permissions import OPEN_TO_ALL, ROLE_PERMISSIONS
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
-from tidegauge.errors import TidegaugeError
+from tidegauge.errors import Forbidden, TidegaugeError
 from tidegauge.web.client import (
     client_address,
     forwarded_person,
@@ -39,12 +39,6 @@ class Unauthenticated(TidegaugeError):
     """Nobody knows who sends this."""
 
     code = "unauthenticated"
-
-
-class Forbidden(TidegaugeError):
-    """The sender is known, or need not be, and may not do this."""
-
-    code = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)

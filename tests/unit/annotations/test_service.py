@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tidegauge.annotations.service import AnnotationService, NotAllowed
+from tidegauge.annotations.service import AnnotationService
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import LOCAL, STRANGER, person
-from tidegauge.errors import InvalidInput, NotFound
+from tidegauge.errors import Forbidden, InvalidInput, NotFound
 from tidegauge.model.annotations import Annotation, AnnotationQuery
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 
@@ -47,7 +47,7 @@ def test_owner_and_admin_delete(service: AnnotationService, principal: object) -
 def test_nobody_else_deletes(service: AnnotationService, principal: object) -> None:
     added = service.add(MARK, OWNER)
 
-    with pytest.raises(NotAllowed, match="is not yours"):
+    with pytest.raises(Forbidden, match="is not yours"):
         service.delete([added.id], principal, ACTOR)  # type: ignore[arg-type]
 
     assert service.read(added.id, ADMIN) == added
@@ -58,7 +58,7 @@ def test_what_is_nobodys_is_deleted_by_admins_only(service: AnnotationService) -
 
     assert added.owner_id is None
     for principal in (OWNER, LOCAL, STRANGER):
-        with pytest.raises(NotAllowed):
+        with pytest.raises(Forbidden):
             service.delete([added.id], principal, ACTOR)
     service.delete([added.id], ADMIN, ACTOR)
 
@@ -66,7 +66,7 @@ def test_what_is_nobodys_is_deleted_by_admins_only(service: AnnotationService) -
 def test_several_are_deleted_or_none(service: AnnotationService) -> None:
     mine, theirs = service.add(MARK, OWNER), service.add(MARK, OTHER)
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         service.delete([mine.id, theirs.id], OWNER, ACTOR)
     with pytest.raises(NotFound, match="no annotation 99"):
         service.delete([mine.id, 99], OWNER, ACTOR)

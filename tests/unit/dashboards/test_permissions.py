@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tidegauge.auth.principal import LOCAL
 from tidegauge.dashboards.access import Sender
-from tidegauge.dashboards.errors import NotYours
 from tidegauge.dashboards.panels import PanelId
-from tidegauge.errors import NotFound
+from tidegauge.errors import Forbidden, NotFound
 from tidegauge.storage.dashboard_rows import DashboardFilter
 
 from tests.support.people import ALMIGHTY
@@ -42,7 +41,7 @@ def outcome(deed: Deed, process: Process, who: str, dashboard_id: int) -> str:
         deed(process, PEOPLE[who], dashboard_id)
     except NotFound:
         return "not found"
-    except NotYours:
+    except Forbidden:
         return "not yours"
     return "done"
 
@@ -157,5 +156,5 @@ def test_only_admins_change_folders(process: Process, who: str) -> None:
         lambda: process.folders.update(PEOPLE[who], "f", title="N", parent=None, move=False),
         lambda: process.folders.delete(PEOPLE[who], "f"),
     ):
-        with pytest.raises(NotYours):
+        with pytest.raises(Forbidden):
             change()

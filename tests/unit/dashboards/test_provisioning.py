@@ -13,8 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from tidegauge.config import DashboardsConfig
-from tidegauge.dashboards.errors import NotYours
-from tidegauge.errors import NotFound
+from tidegauge.errors import Forbidden, NotFound
 from tidegauge.observability.logs import make_logger
 from tidegauge.services.dashboards import keep_provisioned
 from tidegauge.services.parts import Tools
@@ -72,7 +71,7 @@ def test_files_are_loaded_and_everybody_sees_them(process: Process, files: Files
         ("A", None, 1),
         ("From 2016", None, 1),
     ]
-    with pytest.raises(NotYours):
+    with pytest.raises(Forbidden):
         process.dashboards.update(OWNER, rows[0].id, {"title": "mine"}, None)
 
 
