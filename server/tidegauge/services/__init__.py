@@ -8,16 +8,18 @@
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.
 - `commands`: what a command works on the database with.
+- `exposing`: what a process without the API shows of itself.
 - `kept_alive`: a thread whose work is started again when it fails.
-- `api`: the services behind the routes; `worker`: those of a worker process;
-  `evaluator`: those of an evaluator of alert rules.
+- `api`: the services behind the routes, put together by `assembly`; `worker`: those of a worker
+  process; `evaluator`: those of an evaluator of alert rules.
 
 `cli` builds services, `app` and `web` use them, by this package's own names.
 """
 
 from __future__ import annotations
 
-from tidegauge.services.api import Services, assemble, build_services
+from tidegauge.services.api import Services
+from tidegauge.services.assembly import assemble, build_services
 from tidegauge.services.evaluator import EvaluatorServices, build_evaluator
 from tidegauge.services.parts import StorageParts, Tools
 from tidegauge.services.worker import WorkerServices, build_worker

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge import __version__
 from tidegauge.alerts.evaluator import Evaluator
 from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.turns import LEASE_S, Turns
-from tidegauge.cache.opening import open_cache
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
@@ -27,6 +25,7 @@ from tidegauge.query.limits import RunningSamples
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService
 from tidegauge.services.asking import make_admission, make_engine
+from tidegauge.services.exposing import open_exposition
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.notifications import make_delivery
 from tidegauge.services.parts import (
@@ -35,6 +34,7 @@ from tidegauge.services.parts import (
     Tools,
     make_log,
     make_tracing,
+    open_shared_cache,
     open_storage_parts,
 )
 
@@ -90,24 +90,12 @@ class EvaluatorServices:
             ConfigError: the port is taken.
         """
         alerts = self.config.alerts
-        if alerts.port:
-            self._exposition = Exposition(
-                host=alerts.host,
-                port=alerts.port,
-                meters=self.meters,
-                health=self.health,
-                version=__version__,
-                refresh=self.sample_meters,
-            )
-            self._exposition.start()
+        self._exposition = open_exposition(
+            self.meters, self.health, self.storage, host=alerts.host, port=alerts.port
+        )
         self.tracing.open()
         for thread in self._threads.values():
             thread.start()
-
-    def sample_meters(self) -> None:
-        """Bring the gauges of this process up to date."""
-        self.meters.db_connections_active.set(self.storage.connections_active())
-        self.meters.db_connections_limit.set(self.storage.connections_limit)
 
     def close(self) -> None:
         """Finish what is at hand, let the next one take over, let go of the database."""
@@ -141,14 +129,7 @@ def build_evaluator(
     assert storage.alerts is not None
     tables = storage.alerts
     meters = Meters()
-    cache = open_cache(
-        config.cache,
-        max_connections=2,
-        monotonic=tools.monotonic,
-        new_id=tools.new_id,
-        on_error=meters.cache.failed,
-        log=tools.log,
-    )
+    cache = open_shared_cache(config, tools, max_connections=2, on_error=meters.cache.failed)
     services = EvaluatorServices(
         config=config,
         tools=tools,

@@ -12,6 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge import __version__
 from tidegauge.broker.protocol import Consumer, DeadLetters, Publisher
+from tidegauge.cache.opening import open_cache
+from tidegauge.cache.protocol import Cache, ErrorCounter
 from tidegauge.config import Config
 from tidegauge.observability.health import Check
 from tidegauge.observability.logs import make_logger
@@ -184,6 +186,25 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             folders=DashboardFolders(pool=opened.pool),
             files=DashboardFiles(pool=opened.pool),
         ),
+    )
+
+
+def open_shared_cache(
+    config: Config, tools: Tools, *, max_connections: int, on_error: ErrorCounter
+) -> Cache:
+    """Return the cache that all processes share, where there is a Redis; else this one's own.
+
+    Args:
+        max_connections: to Redis, at once.
+        on_error: is told what failed.
+    """
+    return open_cache(
+        config.cache,
+        max_connections=max_connections,
+        monotonic=tools.monotonic,
+        new_id=tools.new_id,
+        on_error=on_error,
+        log=tools.log,
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge import __version__
 from tidegauge.broker.protocol import Consumer
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
@@ -18,6 +17,7 @@ from tidegauge.observability.health import Check, Health, timed_check
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.observability.tracing import Tracing
+from tidegauge.services.exposing import open_exposition, sample_connections
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
@@ -112,16 +112,9 @@ class WorkerServices:
             ConfigError: the port is taken.
         """
         worker = self.config.worker
-        if worker.port:
-            self._exposition = Exposition(
-                host=worker.host,
-                port=worker.port,
-                meters=self.meters,
-                health=self.health,
-                version=__version__,
-                refresh=self.sample_meters,
-            )
-            self._exposition.start()
+        self._exposition = open_exposition(
+            self.meters, self.health, self.storage, host=worker.host, port=worker.port
+        )
         self.tracing.open()
         self._thread.start()
         if self.config.trace.own_metrics_s:
@@ -131,14 +124,9 @@ class WorkerServices:
                 self.meters,
                 service="worker",
                 ingest=self.ingest,
-                refresh=self.sample_meters,
+                refresh=lambda: sample_connections(self.meters, self.storage),
             )
             self._own_metrics.start()
-
-    def sample_meters(self) -> None:
-        """Bring the gauges of this process up to date."""
-        self.meters.db_connections_active.set(self.storage.connections_active())
-        self.meters.db_connections_limit.set(self.storage.connections_limit)
 
     def close(self) -> None:
         """Finish the batch at hand, give back what was only fetched, let go of the database."""
