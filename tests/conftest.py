@@ -12,7 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 import pytest
 from psycopg2 import sql
+from tidegauge.config import DatabaseConfig
 from tidegauge.storage.embedded import EmbeddedPostgres
+from tidegauge.storage.pool import Pool
 
 from tests.support.needs import need_programs
 from tests.support.rabbitmq import RabbitMQ, run_rabbitmq
@@ -144,6 +146,14 @@ def migrated_database_url(postgres: PostgresServer, migrated_template: str) -> I
     name = postgres.create_database(migrated_template)
     yield postgres.url_of(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def pool(migrated_database_url: str) -> Iterator[Pool]:
+    """Connections to a migrated database of this test's own."""
+    pool = Pool.from_config(DatabaseConfig(), url=migrated_database_url)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tidegauge.config import Config, TraceConfig
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.meters import Meters
-from tidegauge.services import Services, StorageParts, Tools, assemble
+from tidegauge.services import Services, StorageParts, Tools, assemble, build_services
 from tidegauge.storage.memory import MemoryStorage
 
 from tests.support import wire
@@ -105,11 +105,18 @@ def idle_services(
 
 
 @pytest.fixture
-def services(idle_services: Services) -> Iterator[Services]:
-    """The services, started."""
-    idle_services.start()
-    yield idle_services
-    idle_services.close()
+def services(
+    request: pytest.FixtureRequest, config: Config, log_stream: io.BytesIO
+) -> Iterator[Services]:
+    """The services, started: over the database that the settings name, or storage in memory."""
+    if config.database.url:
+        log = make_logger(log_stream, level=config.log.level, service="api", clock_ms=lambda: 0)
+        started = build_services(config, log=log)
+    else:
+        started = request.getfixturevalue("idle_services")
+        started.start()
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +9,7 @@ from flask.testing import FlaskClient
 from tidegauge.app import create_app
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
-from tidegauge.observability.logs import make_logger
-from tidegauge.services import Services, build_services
+from tidegauge.services import Services
 from tidegauge.storage.outbox import NewNotification, enqueue
 from tidegauge.storage.pool import Pool
 
@@ -26,14 +23,6 @@ def config(migrated_database_url: str) -> Config:
     return Config(
         database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
     )
-
-
-@pytest.fixture
-def services(config: Config) -> Iterator[Services]:
-    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
-    built = build_services(config, log=log)
-    yield built
-    built.close()
 
 
 @pytest.fixture

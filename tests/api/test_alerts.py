@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,7 @@ from tidegauge.auth.actor import SYSTEM
 from tidegauge.auth.principal import LOCAL, Principal, person
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
 from tidegauge.model.alerts import AlertInstance, AlertState, Condition, RuleOrigin
-from tidegauge.observability.logs import make_logger
-from tidegauge.services import Services, build_services
+from tidegauge.services import Services
 
 from tests.support.alerts import ENTRY, make_change, make_evaluated, make_rule
 
@@ -30,14 +28,6 @@ def config(migrated_database_url: str) -> Config:
     return Config(
         database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
     )
-
-
-@pytest.fixture
-def services(config: Config) -> Iterator[Services]:
-    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
-    built = build_services(config, log=log)
-    yield built
-    built.close()
 
 
 @pytest.fixture

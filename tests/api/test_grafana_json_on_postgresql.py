@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
-from tidegauge.observability.logs import make_logger
-from tidegauge.services import Services, build_services
 
 from tests.support.grafana_json import BASE, RANGE
 
@@ -28,14 +23,6 @@ def config(migrated_database_url: str) -> Config:
     return Config(
         database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
     )
-
-
-@pytest.fixture
-def services(config: Config) -> Iterator[Services]:
-    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
-    services = build_services(config, log=log)
-    yield services
-    services.close()
 
 
 @settings(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tidegauge.config import Config, DatabaseConfig, NotifyConfig
+from tidegauge.config import Config, NotifyConfig
 from tidegauge.observability.meters import Meters
 from tidegauge.services import Tools
 from tidegauge.services.notifications import make_delivery
@@ -31,13 +31,6 @@ Deliver = Callable[[], subprocess.Popen[bytes]]
 def receiver() -> Iterator[Receiver]:
     with run_receiver() as receiver:
         yield receiver
-
-
-@pytest.fixture
-def pool(migrated_database_url: str) -> Iterator[Pool]:
-    pool = Pool.from_config(DatabaseConfig(), url=migrated_database_url)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

@@ -251,3 +251,7 @@ COPY_DONE = _begins(Way.TO_SERVER, b"c")
 COMMIT = query("COMMIT")
 COMMITTED = Sort(Way.TO_CLIENT, lambda message: message[:1] == b"C" and message[5:] == b"COMMIT\0")
 STATEMENT_ENDED = _begins(Way.TO_CLIENT, b"Z")
+
+_TERMINATED = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+TERMINATED = b"E" + struct.pack(">i", 4 + len(_TERMINATED)) + _TERMINATED
+"""What a client hears in place of an answer when its server is told to end the connection."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tidegauge.alerts import evaluation
-from tidegauge.alerts.evaluation import Outcome, end_alert, evaluate, read_outcome
+from tidegauge.alerts.evaluation import MAX_ALERTS, Outcome, end_alert, evaluate, read_outcome
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import Labels
@@ -205,11 +204,12 @@ def test_a_resolved_alert_is_forgotten_after_a_while() -> None:
     assert judge(rule, new, Outcome([(A, 1.0)])) == []
 
 
-def test_too_many_alerts_of_one_rule_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "MAX_ALERTS", 1)
+def test_too_many_alerts_of_one_rule_are_an_error() -> None:
+    bad = [((("host", str(number)),), 6.0) for number in range(MAX_ALERTS + 1)]
 
-    with pytest.raises(QueryFailed, match="more than 1 series"):
-        judge(make_rule(), {}, Outcome([(A, 6.0), (B, 6.0)]))
+    assert len(judge(make_rule(), {}, Outcome(bad[:-1]))) == MAX_ALERTS
+    with pytest.raises(QueryFailed, match="more than 2000 series"):
+        judge(make_rule(), {}, Outcome(bad))
 
 
 def test_series_are_read_without_their_names_and_where_there_is_a_sample() -> None:

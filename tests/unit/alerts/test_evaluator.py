@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,9 @@ import orjson
 import pytest
 from tidegauge.cache.inprocess import InProcessCache
 from tidegauge.config import Config, DatabaseConfig
-from tidegauge.errors import InvalidInput, Unavailable
+from tidegauge.errors import Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
+from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.labels import make_labels
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.model.silences import Silence
@@ -23,10 +25,21 @@ from tidegauge.services.parts import AlertTables, StorageParts, Tools, open_stor
 from tidegauge.storage.alert_lease import Hold, LeaseLost
 from tidegauge.storage.memory import MemoryStorage
 from tidegauge.storage.pool import Pool
+from tidegauge.storage.protocol import SampleEngine
 
 from tests.contracts.storage_kit import Clock as StorageClock
 from tests.contracts.storage_kit import Kit
 from tests.support.alerts import ENTRY, make_rule
+from tests.support.relay import (
+    COMMIT,
+    COMMITTED,
+    TERMINATED,
+    Relay,
+    measure_postgresql,
+    query,
+    relayed_url,
+    socket_of,
+)
 
 START_MS = 1_700_000_000_000
 STEP_MS = 10_000
@@ -100,17 +113,21 @@ class Bench:
             return [row[0] for row in lent.fetchall()]
 
 
-@pytest.fixture
-def bench(migrated_database_url: str) -> Iterator[Bench]:
-    config = Config(database=DatabaseConfig(url=migrated_database_url))
+@contextlib.contextmanager
+def open_tables(url: str) -> Iterator[AlertTables]:
+    """Lend the tables of alerts at an address."""
     log = make_logger(io.BytesIO(), level="info", service="e", clock_ms=lambda: 0)
+    config = Config(database=DatabaseConfig(url=url))
     storage = open_storage_parts(config, Tools(log=log), application_name="test")
-    pool = Pool.from_config(config.database, url=migrated_database_url)
     assert storage.alerts is not None
-    made = Bench(storage.alerts, pool)
-    yield made
-    pool.close()
+    yield storage.alerts
     storage.close()
+
+
+@pytest.fixture
+def bench(migrated_database_url: str, pool: Pool) -> Iterator[Bench]:
+    with open_tables(migrated_database_url) as tables:
+        yield Bench(tables, pool)
 
 
 def test_an_alert_fires_after_its_hold_duration_and_resolves(bench: Bench) -> None:
@@ -242,19 +259,19 @@ def test_one_rule_that_fails_or_cannot_be_stored_holds_up_no_other(bench: Bench)
     assert (bench.history(bad), bench.history(good)) == ([], ["firing", "firing"])
 
 
-def test_an_alert_that_cannot_be_stored_holds_up_no_other(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+_REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'refused by a check' USING ERRCODE = 'check_violation'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON alert_events FOR EACH ROW WHEN (NEW.rule_id = %s)
+    EXECUTE FUNCTION refuse()
+"""
+
+
+def test_an_alert_that_cannot_be_stored_holds_up_no_other(bench: Bench) -> None:
     bad = bench.add(name="bad", hold_ms=0)
     good = bench.add(name="good", hold_ms=0)
-    write = type(bench.tables.changes).write
-
-    def refuse_bad(self: Any, token: int, evaluated: Any) -> Any:
-        if any(one.rule.id == bad.id and one.changes for one in evaluated):
-            raise InvalidInput("the database refuses the data")
-        return write(self, token, evaluated)
-
-    monkeypatch.setattr(type(bench.tables.changes), "write", refuse_bad)
+    with bench.pool.transaction() as lent:
+        lent.execute(_REFUSE, (bad.id,))
     bench.evaluate()
 
     bench.step(a=6)
@@ -263,24 +280,28 @@ def test_an_alert_that_cannot_be_stored_holds_up_no_other(
     assert (bench.history(bad), bench.history(good)) == ([], ["firing"])
     last = bench.tables.rules.read(bad.id).last
     assert last is not None
-    assert "refuses" in last.error
+    assert "refused by a check" in last.error
 
 
-def test_a_fault_of_ours_in_one_rule_ends_no_other_and_is_logged(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class BreaksOnce:
+    """A sample engine with a fault of ours in it, which shows at the first selection only."""
+
+    def __init__(self, engine: SampleEngine) -> None:
+        self.append, self._select = engine.append, engine.select
+        self._broken = False
+
+    def select(self, *arguments: Any) -> SeriesFrame:
+        if not self._broken:
+            self._broken = True
+            raise ZeroDivisionError
+        return self._select(*arguments)
+
+
+def test_a_fault_of_ours_in_one_rule_ends_no_other_and_is_logged(bench: Bench) -> None:
     bad = bench.add(name="bad", hold_ms=0, query="heat + 0")
     good = bench.add(name="good", hold_ms=0)
-    engine = bench.kit.engine
-    select = type(engine).select
-    calls = iter(range(10))
-
-    def break_first(self: Any, *arguments: Any) -> Any:
-        if next(calls) == 0:
-            raise ZeroDivisionError
-        return select(self, *arguments)
-
-    monkeypatch.setattr(type(engine), "select", break_first)
+    bench.kit = replace(bench.kit, engine=BreaksOnce(bench.kit.engine))
+    bench.restart()
     bench.evaluate()
 
     bench.step(a=6)
@@ -322,23 +343,25 @@ def test_who_has_lost_the_lease_changes_nothing_and_the_next_one_goes_on(bench: 
     assert bench.told() == ["firing"]
 
 
-def test_what_may_have_been_stored_is_read_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_may_have_been_stored_is_read_again(bench: Bench, migrated_database_url: str) -> None:
     rule = bench.add(hold_ms=0)
-    bench.evaluate()
-    changes = bench.tables.changes
-    write = type(changes).write
-
-    def write_and_lose_the_answer(self: object, *arguments: Any) -> Any:
-        write(changes, *arguments)
-        raise Unavailable("the connection was lost")
-
-    monkeypatch.setattr(type(changes), "write", write_and_lose_the_answer)
-    with pytest.raises(Unavailable):
-        bench.step(a=6)
-    monkeypatch.undo()
-    bench.evaluator.forget()
+    relay = Relay(socket_of(migrated_database_url), measure_postgresql)
+    trap = relay.set_trap(
+        lambda _message, forward: forward(TERMINATED),
+        query("INSERT INTO alert_events"),
+        COMMIT,
+        COMMITTED,
+    )
+    with contextlib.closing(relay), open_tables(relayed_url(migrated_database_url, relay)) as far:
+        near, bench.tables = bench.tables, far
+        bench.restart()
+        bench.evaluate()
+        with pytest.raises(Unavailable):
+            bench.step(a=6)
+        trap.wait(1)
+        bench.tables = near
+    assert bench.history(rule) == ["firing"], "it was stored, and the evaluator was not told"
+    bench.restart()
 
     bench.step(a=6)
     bench.step(a=6)

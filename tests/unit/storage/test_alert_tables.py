@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tidegauge.config import DatabaseConfig
 from tidegauge.errors import NotFound, TidegaugeError
 from tidegauge.model.alerts import AlertInstance, AlertState, Condition, Policy, Severity
 from tidegauge.storage.alert_changes import AlertChanges
@@ -32,13 +30,6 @@ FIRING = AlertInstance(
     fired_ms=1_700_000_000_456,
     notified_ms=1_700_000_000_789,
 )
-
-
-@pytest.fixture
-def pool(migrated_database_url: str) -> Iterator[Pool]:
-    pool = Pool.from_config(DatabaseConfig(), url=migrated_database_url)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tidegauge.config import DatabaseConfig
 from tidegauge.storage.outbox import ClaimedNotification, NewNotification, Outbox, enqueue
 from tidegauge.storage.pool import Pool
 
 MAIL = {"type": "email", "target": "ops@example.org"}
 HOOK = {"type": "webhook", "target": "https://example.org/hook", "headers": {"x": "é\u2028"}}
-
-
-@pytest.fixture
-def pool(migrated_database_url: str) -> Iterator[Pool]:
-    pool = Pool.from_config(DatabaseConfig(), url=migrated_database_url)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture
