@@ -150,11 +150,8 @@ def test_a_bomb_is_refused_without_its_memory(stack: Stack, bomb: str) -> None:
     else:
         body, path, headers = gzip.compress(bytes(300_000_000), 9), "/api/v1/metrics", zipped
     good = compress(write_request([({"__name__": "warm"}, [(now_ms(), 1.0)])]))
-    # What a body within the limit takes is taken before, so that only the bomb's own counts.
-    blank = gzip.compress(b" " * (10 * 2**20 - 1))
     for _ in range(20):
         assert stack.send(good, HEADERS, WRITE).status_code == 204
-        assert stack.send(blank, zipped, "/api/v1/metrics").status_code == 400
     before = [memory_bytes(stack.parts[name].pid) for name in SERVERS]
     for _ in range(6):
         assert stack.send(body, headers, path).status_code in (400, 413)
