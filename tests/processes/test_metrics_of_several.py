@@ -71,8 +71,9 @@ def test_each_process_stores_its_own_series_through_the_queue(
         TIDEGAUGE_LOOPBACK="open",
         TIDEGAUGE_OWN_METRICS_SECONDS="1",
     )
-    parts = [Part.of_tidegauge(name, name, env, tmp_path) for name in ("worker", "serve")]
-    ask = f"{parts[1].base}/prometheus/api/v1/query"
+    names = ("worker", "evaluator", "serve")
+    parts = [Part.of_tidegauge(name, name, env, tmp_path) for name in names]
+    ask = f"{parts[-1].base}/prometheus/api/v1/query"
 
     def found() -> Counter[str]:
         """Return how many series tell of each process's own connections."""
@@ -85,10 +86,23 @@ def test_each_process_stores_its_own_series_through_the_queue(
         for part in parts:
             part.start()
         wait_until(
-            lambda: len(found()) >= 3, timeout_s=30, what="three processes have told of themselves"
+            lambda: len(found()) >= 4, timeout_s=30, what="four processes have told of themselves"
         )
-        assert found() == {"api-0": 1, "api-1": 1, "worker-0": 1}
+        assert found() == {"api-0": 1, "api-1": 1, "evaluator-0": 1, "worker-0": 1}
     finally:
         for part in reversed(parts):
             if part.runs:
                 part.stop()
+
+
+def test_without_a_queue_the_evaluator_stores_its_series_itself(make_up: Callable[..., Up]) -> None:
+    product = make_up(settings={"TIDEGAUGE_OWN_METRICS_SECONDS": "1"})
+    product.start()
+
+    def leading() -> list[tuple[str, str]]:
+        found = product.ask(f'alert_evaluator_leading{{fresh!="{time.monotonic_ns()}"}} == 1')
+        return [(one["metric"]["job"], one["metric"]["process"]) for one in found]
+
+    wait_until(lambda: bool(leading()), timeout_s=30, what="the evaluator has told of itself")
+
+    assert leading() == [("tidegauge", "evaluator-0")]

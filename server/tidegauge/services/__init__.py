@@ -4,6 +4,7 @@
 - `queue`: the queue that the settings ask for.
 - `asking`: the engine of queries and what lets them in; `result_cache`: the cache of query results.
 - `guards`: circuit breakers. `dashboards`: dashboards, their panels, versions and folders.
+- `storing`: the writer, and how a process without the API stores samples.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.

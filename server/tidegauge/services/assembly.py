@@ -45,7 +45,7 @@ from tidegauge.services.parts import (
 from tidegauge.services.people import make_people
 from tidegauge.services.queue import open_queue
 from tidegauge.services.result_cache import make_result_cache
-from tidegauge.services.worker import make_writer
+from tidegauge.services.storing import make_writer
 from tidegauge.storage.protocol import Catalogue, SampleEngine
 
 

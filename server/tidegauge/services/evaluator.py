@@ -25,9 +25,10 @@ from tidegauge.query.limits import RunningSamples
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService
 from tidegauge.services.asking import make_admission, make_engine
-from tidegauge.services.exposing import open_exposition
+from tidegauge.services.exposing import open_exposition, sample_connections
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.notifications import make_delivery
+from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
     AlertTables,
     StorageParts,
@@ -37,8 +38,10 @@ from tidegauge.services.parts import (
     open_shared_cache,
     open_storage_parts,
 )
+from tidegauge.services.storing import Storing, open_storing
 
 STOP_S = 15.0
+OWN_METRICS_STOP_S = 8.0
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class EvaluatorServices:
         cache: gets a copy of where alerts stand.
         turns: evaluates while it has the lease.
         deliver: tells people until an event is set, whoever has the lease.
+        storing: stores what this process makes of samples.
         tracing: its spans.
     """
 
@@ -63,9 +67,11 @@ class EvaluatorServices:
     cache: Cache
     turns: Turns
     deliver: Callable[[threading.Event], None]
+    storing: Storing
     tracing: Tracing
     health: Health = field(init=False)
     _threads: dict[str, KeptAlive] = field(init=False)
+    _own_metrics: KeptAlive | None = field(init=False, default=None)
     _exposition: Exposition | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -94,8 +100,19 @@ class EvaluatorServices:
             self.meters, self.health, self.storage, host=alerts.host, port=alerts.port
         )
         self.tracing.open()
+        self.storing.start()
         for thread in self._threads.values():
             thread.start()
+        if self.config.trace.own_metrics_s:
+            self._own_metrics = keep_own_metrics(
+                self.config,
+                self.tools,
+                self.meters,
+                service="evaluator",
+                ingest=self.storing.ingest,
+                refresh=lambda: sample_connections(self.meters, self.storage),
+            )
+            self._own_metrics.start()
 
     def close(self) -> None:
         """Finish what is at hand, let the next one take over, let go of the database."""
@@ -103,6 +120,11 @@ class EvaluatorServices:
             thread.ask_to_stop()
         for thread in self._threads.values():
             thread.join(STOP_S)
+        if self._own_metrics is not None:
+            # Last of all, so that they tell of the end of the others.
+            self._own_metrics.ask_to_stop()
+            self._own_metrics.join(OWN_METRICS_STOP_S)
+        self.storing.close()
         if self._exposition is not None:
             self._exposition.close()
         self.cache.close()
@@ -145,6 +167,7 @@ def build_evaluator(
         ),
         # A fresh one at each start: one that has ended takes nothing more.
         deliver=lambda stop: make_delivery(config, tools, meters, outbox=tables.outbox).run(stop),
+        storing=open_storing(config, tools, meters, storage),
         tracing=make_tracing(config, tools, "evaluator"),
     )
     services.start()

@@ -35,7 +35,7 @@ def keep_own_metrics(
         config: how often; which database, to tell installations apart.
         tools: clocks and logger.
         meters: the instruments.
-        service: which of our processes this is ("api", "worker").
+        service: which of our processes this is ("api", "worker", "evaluator").
         ingest: takes them in.
         refresh: brings gauges up to date.
     """

@@ -10,7 +10,6 @@ from structlog.typing import FilteringBoundLogger
 from tidegauge.broker.protocol import Consumer
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
-from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
 from tidegauge.observability.exposition import Exposition
 from tidegauge.observability.health import Check, Health, timed_check
@@ -21,41 +20,16 @@ from tidegauge.services.exposing import open_exposition, sample_connections
 from tidegauge.services.kept_alive import KeptAlive
 from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
-    QueueParts,
     StorageParts,
     Tools,
     make_log,
     make_tracing,
     open_storage_parts,
 )
-from tidegauge.services.queue import open_consumer, open_queue
-from tidegauge.storage.protocol import Catalogue, SampleEngine
+from tidegauge.services.queue import open_consumer
+from tidegauge.services.storing import Storing, make_writer, open_storing
 
 OWN_METRICS_STOP_S = 8.0
-
-
-def make_writer(
-    config: Config,
-    *,
-    consumer: Consumer,
-    catalogue: Catalogue,
-    engine: SampleEngine,
-    tools: Tools,
-    meters: Meters,
-    linger_ms: int,
-) -> BatchWriter:
-    """Return the writer from a queue into storage."""
-    return BatchWriter(
-        consumer=consumer,
-        catalogue=catalogue,
-        engine=engine,
-        flush_points=config.ingest.flush_points,
-        linger_s=linger_ms / 1000,
-        meter=meters.ingest,
-        clock_ms=tools.clock_ms,
-        monotonic=tools.monotonic,
-        log=tools.log,
-    )
 
 
 @dataclass(slots=True)
@@ -72,8 +46,7 @@ class WorkerServices:
         close_queue: lets go of it; what is not acknowledged is delivered again.
         writer: moves the one into the other.
         tracing: its spans.
-        ingest: takes in what this process tells of itself.
-        own_queue: carries that.
+        storing: stores what this process tells of itself.
     """
 
     config: Config
@@ -85,8 +58,7 @@ class WorkerServices:
     close_queue: Callable[[], None]
     writer: BatchWriter
     tracing: Tracing
-    ingest: IngestService
-    own_queue: QueueParts
+    storing: Storing
     health: Health = field(init=False)
     _thread: KeptAlive = field(init=False)
     _own_metrics: KeptAlive | None = field(init=False, default=None)
@@ -117,13 +89,14 @@ class WorkerServices:
         )
         self.tracing.open()
         self._thread.start()
+        self.storing.start()
         if self.config.trace.own_metrics_s:
             self._own_metrics = keep_own_metrics(
                 self.config,
                 self.tools,
                 self.meters,
                 service="worker",
-                ingest=self.ingest,
+                ingest=self.storing.ingest,
                 refresh=lambda: sample_connections(self.meters, self.storage),
             )
             self._own_metrics.start()
@@ -133,7 +106,7 @@ class WorkerServices:
         if self._own_metrics is not None:
             self._own_metrics.ask_to_stop()
             self._own_metrics.join(OWN_METRICS_STOP_S)
-        self.own_queue.close()
+        self.storing.close()
         self._thread.ask_to_stop()
         self._thread.join(self.config.http.shutdown_s)
         self.close_queue()
@@ -162,7 +135,7 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
     adopt_module_loggers(tools.log)
     storage = open_storage_parts(config, tools, application_name="tidegauge worker")
     meters = Meters()
-    queue, own_queue = open_consumer(config, tools), open_queue(config, tools)
+    queue = open_consumer(config, tools)
     services = WorkerServices(
         config=config,
         tools=tools,
@@ -181,15 +154,7 @@ def build_worker(config: Config, *, log: FilteringBoundLogger | None = None) -> 
             linger_ms=config.worker.flush_ms,
         ),
         tracing=make_tracing(config, tools, "worker"),
-        ingest=IngestService(
-            publisher=own_queue.publisher,
-            catalogue=storage.catalogue,
-            config=config.ingest,
-            confirm_timeout_s=own_queue.confirm_timeout_s,
-            max_message_bytes=own_queue.max_message_bytes,
-            monotonic=tools.monotonic,
-        ),
-        own_queue=own_queue,
+        storing=open_storing(config, tools, meters, storage),
     )
     services.start()
     return services
