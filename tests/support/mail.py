@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -29,6 +29,8 @@ class MailBox:
         logins: the passwords that it was given.
         refused: recipients that it does not take, with its answer.
         data_answer: to a whole message.
+        on_recipient: is called with each recipient before it is answered.
+        on_mail: is called with each message before it is answered.
     """
 
     mails: list[EmailMessage] = field(default_factory=list)
@@ -37,10 +39,13 @@ class MailBox:
     logins: list[bytes] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     data_answer: str = "250 kept"
+    on_recipient: Callable[[str], None] = lambda _address: None
+    on_mail: Callable[[EmailMessage], None] = lambda _mail: None
 
     async def handle_RCPT(
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: Any
     ) -> str:
+        self.on_recipient(address)
         if address in self.refused:
             return self.refused[address]
         envelope.rcpt_tos.append(address)
@@ -55,6 +60,7 @@ class MailBox:
             self.mails.append(parsed)
             self.recipients.append(list(envelope.rcpt_tos))
             self.encrypted.append(session.ssl is not None)
+            self.on_mail(parsed)
         return self.data_answer
 
     def check(self, _server: Any, _session: Any, _envelope: Any, _kind: str, data: Any) -> Any:

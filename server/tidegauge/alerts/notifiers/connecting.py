@@ -63,8 +63,8 @@ class Deadline:
     def cutting(self, connection: socket.socket) -> Iterator[None]:
         """Cut a connection at the deadline: a byte now and then outlives every other time-out."""
         # A socket that is wrapped in TLS gives its descriptor away; a copy stays what it was.
-        handle = connection.dup()
-        timer = threading.Timer(self.left_s(), _cut, (handle,))
+        left_s, handle = self.left_s(), connection.dup()
+        timer = threading.Timer(left_s, _cut, (handle,))
         timer.daemon = True
         timer.start()
         try:

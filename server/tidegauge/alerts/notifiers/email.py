@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from typing import Any
 
 from tidegauge.alerts.notifiers.connecting import Connector, Deadline
 from tidegauge.alerts.notifiers.email_message import make_message, parse_recipients
@@ -100,7 +101,8 @@ class EmailNotifier:
         if config.smtp_tls == "tls":
             connection = self._checked_tls.wrap_socket(connection, server_hostname=config.smtp_host)
             cleanup.callback(connection.close)
-        server = _Server(connection, host=config.smtp_host, domain=_own_domain(config.smtp_from))
+        domain = _own_domain(config.smtp_from)
+        server = _Server(connection, host=config.smtp_host, domain=domain, deadline=deadline)
         cleanup.callback(server.close)
         return server
 
@@ -142,9 +144,16 @@ class EmailNotifier:
 class _Server(smtplib.SMTP):
     """The standard library's client over a connection that is there already."""
 
-    def __init__(self, connection: socket.socket, *, host: str, domain: str) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: socket.socket, *, host: str, domain: str, deadline: Deadline
+    ) -> None:
+        self._connection, self._deadline = connection, deadline
         super().__init__(host, local_hostname=domain)
+
+    def send(self, s: Any) -> None:
+        # A process that stood still has lost its claim, and another has sent this by now.
+        self._deadline.left_s()
+        super().send(s)
 
     def _get_socket(self, _host: str, _port: int, _timeout: float) -> socket.socket:
         return self._connection

@@ -134,7 +134,7 @@ class WebhookNotifier:
                 self._connector.connect(place.host, place.port, deadline) as connection,
                 deadline.cutting(connection),
             ):
-                return self._exchange(place, connection, body, headers)
+                return self._exchange(place, connection, body, headers, deadline)
         except (OSError, http.client.HTTPException, ValueError) as fault:
             if deadline.over or isinstance(fault, TimeoutError):
                 text = f"{place}: no answer within {deadline.seconds:g} s"
@@ -143,7 +143,12 @@ class WebhookNotifier:
             raise NotDelivered(text) from fault
 
     def _exchange(
-        self, place: Place, connection: socket.socket, body: bytes, headers: dict[str, str]
+        self,
+        place: Place,
+        connection: socket.socket,
+        body: bytes,
+        headers: dict[str, str],
+        deadline: Deadline,
     ) -> _Answer:
         if place.secure:
             connection = self._tls.wrap_socket(connection, server_hostname=place.host)
@@ -156,6 +161,8 @@ class WebhookNotifier:
             client = http.client.HTTPConnection(place.host, place.port)
             client.default_port = 443 if place.secure else 80
             client.sock = connection
+            # A process that stood still has lost its claim, and another has sent this by now.
+            deadline.left_s()
             client.request("POST", place.path, body, {**usual, **headers})
             response = client.getresponse()
             return _Answer(
