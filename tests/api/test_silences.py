@@ -66,10 +66,53 @@ def test_a_silence_ends_at_once_and_stays_in_the_list(
             assert editor.delete(f"{API}/{made['id']}").status_code == 200
 
     states = [one["state"] for one in editor.get(API).get_json()["data"]]
-    assert states[0] == "over"
+    assert states[0] == "expired"
     assert services.people is not None
     rows = services.people.audit.read(before=None, target=f"silence:{now['id']}", limit=9)
     assert [row.entry.action for row in rows] == ["silence.end", "silence.create"]
+
+
+def test_a_silence_is_extended_and_keeps_its_beginning_and_its_maker(
+    services: Services, editor: FlaskClient
+) -> None:
+    made = add(editor)
+    wider = [{"name": "host", "operator": "=~", "value": "a|b"}]
+
+    response = editor.put(
+        f"{API}/{made['id']}", json={"matchers": wider, "ends_at": made["ends_at"] + 60_000}
+    )
+
+    changed = {"matchers": wider, "ends_at": made["ends_at"] + 60_000, "comment": ""}
+    assert response.get_json() == {"data": {**made, **changed}}
+    assert editor.get(f"{API}/{made['id']}").get_json() == {"data": {**made, **changed}}
+    assert services.people is not None
+    rows = services.people.audit.read(before=None, target=f"silence:{made['id']}", limit=9)
+    assert [row.entry.action for row in rows] == ["silence.update", "silence.create"]
+
+
+def test_a_silence_that_is_over_or_missing_is_not_changed(editor: FlaskClient) -> None:
+    path = f"{API}/{add(editor)['id']}"
+    editor.delete(path)
+
+    refused, wrong = editor.put(path, json=BODY), editor.put(path, json={**BODY, "matchers": []})
+
+    assert (refused.status_code, wrong.status_code) == (409, 400)
+    assert "is over" in refused.get_json()["error"]
+    assert editor.put(f"{API}/77", json=BODY).status_code == 404
+
+
+def test_silences_are_listed_by_how_they_stand(editor: FlaskClient) -> None:
+    ids = {
+        "active": add(editor)["id"],
+        "pending": add(editor, starts_at="now+1h")["id"],
+        "expired": add(editor)["id"],
+    }
+    editor.delete(f"{API}/{ids['expired']}")
+
+    for state, wanted in ids.items():
+        listed = editor.get(API, query_string={"state": state}).get_json()["data"]
+        assert [(one["id"], one["state"]) for one in listed] == [(wanted, state)]
+    assert editor.get(API, query_string={"state": "over"}).status_code == 400
 
 
 def test_a_viewer_sees_silences_and_makes_none(
@@ -77,9 +120,14 @@ def test_a_viewer_sees_silences_and_makes_none(
 ) -> None:
     path, viewer = f"{API}/{add(editor)['id']}", client_of("viewer")
 
-    answers = (viewer.get(path), viewer.post(API, json=BODY), viewer.delete(path))
+    answers = (
+        viewer.get(path),
+        viewer.post(API, json=BODY),
+        viewer.put(path, json=BODY),
+        viewer.delete(path),
+    )
 
-    assert [one.status_code for one in answers] == [200, 403, 403]
+    assert [one.status_code for one in answers] == [200, 403, 403, 403]
 
 
 @pytest.mark.parametrize(

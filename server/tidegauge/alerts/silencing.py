@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tidegauge.auth.actor import Actor
 from tidegauge.errors import InvalidInput, NotFound
-from tidegauge.model.silences import Silence
+from tidegauge.model.matchers import Matcher
+from tidegauge.model.silences import Silence, SilenceState
 from tidegauge.storage.silences import Silences
 from tidegauge.storage.texts import is_storable
 
@@ -38,6 +39,19 @@ class SilenceService:
         entry = actor.entry("silence.create", details={"comment": silence.comment})
         return self._silences.add(replace(silence, created_by=actor.name), entry)
 
+    def change(self, silence_id: int, silence: Silence, actor: Actor) -> Silence:
+        """Put a silence in the place of another, as to extend it; return what is there now.
+
+        Who made it, and when, stays.
+
+        Raises:
+            NotFound. Conflict: it is over. InvalidInput: as `add`. Unavailable.
+        """
+        self._check(silence)
+        entry = actor.entry("silence.update", f"silence:{silence_id}", {"comment": silence.comment})
+        changed = replace(silence, id=_known(silence_id))
+        return self._silences.replace(changed, entry, now_ms=self._clock_ms())
+
     def end(self, silence_id: int, actor: Actor) -> None:
         """End a silence now.
 
@@ -55,30 +69,46 @@ class SilenceService:
         """
         return self._silences.read(_known(silence_id))
 
-    def list_page(self, *, after: int, limit: int) -> list[Silence]:
+    def list_page(
+        self, *, after: int, limit: int, state: SilenceState | None = None
+    ) -> list[Silence]:
         """Return silences in the order of their ids, those that are over too.
 
+        Args:
+            after: only those with a greater id.
+            limit: at most so many.
+            state: only those that stand so now; None: all.
         Raises:
             Unavailable.
         """
-        return self._silences.read_page(after=after, limit=limit)
+        return self._silences.read_page(
+            after=after, limit=limit, state=state, now_ms=self._clock_ms()
+        )
 
     def _check(self, silence: Silence) -> None:
-        count = len(silence.matchers)
-        if not 1 <= count <= MAX_MATCHERS:
-            raise InvalidInput(f"matchers: there are {count}, not from 1 to {MAX_MATCHERS}")
-        if all(one.matches("") for one in silence.matchers):
-            raise InvalidInput("matchers: they fit every alert; one must want a label to be there")
-        for one in silence.matchers:
-            _check_text("matchers.name", one.name)
-            _check_text("matchers.value", one.value)
-        _check_text("comment", silence.comment)
+        check_matchers(silence.matchers)
+        check_text("comment", silence.comment)
         if silence.ends_ms <= max(silence.starts_ms, self._clock_ms()):
             raise InvalidInput("ends_at: it is over already, or lies before starts_at")
         if silence.starts_ms > self._clock_ms() + MAX_LENGTH_MS:
             raise InvalidInput("starts_at: it lies more than 366 days ahead")
         if silence.ends_ms - silence.starts_ms > MAX_LENGTH_MS:
             raise InvalidInput("ends_at: it lies more than 366 days after starts_at")
+
+
+def check_matchers(matchers: Sequence[Matcher]) -> None:
+    """Return if matchers may say which alerts are muted.
+
+    Raises:
+        InvalidInput: there is none, too many, one that cannot be stored; or they fit every alert.
+    """
+    if not 1 <= len(matchers) <= MAX_MATCHERS:
+        raise InvalidInput(f"matchers: there are {len(matchers)}, not from 1 to {MAX_MATCHERS}")
+    if all(one.matches("") for one in matchers):
+        raise InvalidInput("matchers: they fit every alert; one must want a label to be there")
+    for one in matchers:
+        check_text("matchers.name", one.name)
+        check_text("matchers.value", one.value)
 
 
 def _known(silence_id: int) -> int:
@@ -88,7 +118,12 @@ def _known(silence_id: int) -> int:
     return silence_id
 
 
-def _check_text(field: str, text: str) -> None:
+def check_text(field: str, text: str) -> None:
+    """Return if a text can be stored.
+
+    Raises:
+        InvalidInput: it is too long, or none.
+    """
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidInput(f"{field}: {len(text)} characters, at most {MAX_TEXT_CHARS} are taken")
     if not is_storable(text):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from flask import Blueprint, Response
 
-from tidegauge.model.matchers import Matcher, MatchType
-from tidegauge.model.silences import Silence
+from tidegauge.api.matchers import MatcherBody, describe_matchers, read_matchers
+from tidegauge.model.silences import Silence, SilenceState
 from tidegauge.query.times import parse_native_time_ms
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
@@ -17,18 +15,12 @@ from tidegauge.web.errors import created_response, json_response
 from tidegauge.web.identity import current_actor
 from tidegauge.web.openapi import describe
 from tidegauge.web.pages import PAGE, read_page
+from tidegauge.web.params import InvalidParameter, read_params
 
 _Time = str | int | float
+_STATES = [one.value for one in SilenceState]
 
 blueprint = Blueprint("silences", __name__, url_prefix="/api/v1/silences")
-
-
-class MatcherBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A label that must fit: as it is, not, or as a regular expression."""
-
-    name: str
-    value: str
-    operator: Literal["=", "!=", "=~", "!~"] = "="
 
 
 class SilenceBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,23 +29,27 @@ class SilenceBody(msgspec.Struct, forbid_unknown_fields=True):
     Args:
         matchers: labels of the alerts; all must fit.
         ends_at: until when: Unix ms, RFC 3339, or `now+2h`.
-        starts_at: from when on.
+        starts_at: from when on; by default now, or as it was.
         comment: why.
     """
 
     matchers: list[MatcherBody]
     ends_at: _Time
-    starts_at: _Time = "now"
+    starts_at: _Time | None = None
     comment: str = ""
 
 
 @blueprint.get("")
 @require("alert:read")
-@describe(query=PAGE)
+@describe(query={**PAGE, "state": {"type": "string", "enum": _STATES}})
 def list_silences() -> Response:
     """List silences in the order of their ids, those that are over too."""
-    page = read_page()
-    found = silences().list_page(after=page.after, limit=page.limit)
+    page, wanted = read_page(), read_params().first("state")
+    try:
+        state = SilenceState(wanted) if wanted else None
+    except ValueError as exc:
+        raise InvalidParameter("state", f'"{wanted}" is not one of {", ".join(_STATES)}') from exc
+    found = silences().list_page(after=page.after, limit=page.limit, state=state)
     return json_response(page.body([_describe_silence(one) for one in found]))
 
 
@@ -62,18 +58,7 @@ def list_silences() -> Response:
 @describe(body=SilenceBody, status=201)
 def add_silence() -> Response:
     """Tell nobody of some alerts for a while."""
-    body, now_ms = read_json(SilenceBody), services().clock_ms()
-    made = silences().add(
-        Silence(
-            matchers=tuple(
-                Matcher(MatchType(one.operator), one.name, one.value) for one in body.matchers
-            ),
-            starts_ms=parse_native_time_ms(body.starts_at, now_ms=now_ms),
-            ends_ms=parse_native_time_ms(body.ends_at, now_ms=now_ms),
-            comment=body.comment,
-        ),
-        current_actor(),
-    )
+    made = silences().add(_read_silence(), current_actor())
     return created_response({"data": _describe_silence(made)}, f"/api/v1/silences/{made.id}")
 
 
@@ -85,6 +70,16 @@ def read_silence(silence_id: int) -> Response:
     return json_response({"data": _describe_silence(silences().read(silence_id))})
 
 
+@blueprint.put("/<int:silence_id>")
+@require("silence:change")
+@describe(body=SilenceBody)
+def change_silence(silence_id: int) -> Response:
+    """Extend or change a silence that is not over."""
+    silence = _read_silence(silences().read(silence_id).starts_ms)
+    changed = silences().change(silence_id, silence, current_actor())
+    return json_response({"data": _describe_silence(changed)})
+
+
 @blueprint.delete("/<int:silence_id>")
 @require("silence:change")
 @describe()
@@ -94,19 +89,26 @@ def end_silence(silence_id: int) -> Response:
     return json_response({"ended": [silence_id]})
 
 
+def _read_silence(starts_ms: int | None = None) -> Silence:
+    body, now_ms = read_json(SilenceBody), services().clock_ms()
+    if body.starts_at is not None:
+        starts_ms = parse_native_time_ms(body.starts_at, now_ms=now_ms)
+    return Silence(
+        matchers=read_matchers(body.matchers),
+        starts_ms=now_ms if starts_ms is None else starts_ms,
+        ends_ms=parse_native_time_ms(body.ends_at, now_ms=now_ms),
+        comment=body.comment,
+    )
+
+
 def _describe_silence(silence: Silence) -> dict[str, object]:
-    now_ms = services().clock_ms()
-    over = silence.ends_ms <= now_ms
     return {
         "id": silence.id,
-        "matchers": [
-            {"name": one.name, "operator": one.type.value, "value": one.value}
-            for one in silence.matchers
-        ],
+        "matchers": describe_matchers(silence.matchers),
         "starts_at": silence.starts_ms,
         "ends_at": silence.ends_ms,
         "comment": silence.comment,
         "created_by": silence.created_by,
         "created_at": silence.created_ms,
-        "state": "over" if over else "active" if silence.starts_ms <= now_ms else "pending",
+        "state": silence.state(services().clock_ms()).value,
     }
