@@ -274,6 +274,31 @@ def test_a_token_that_makes_no_sense_is_refused(app: Flask, body, said) -> None:
     assert said in response.get_json()["error"]
 
 
+@pytest.mark.parametrize("number", ["99", "0", "2147483648", "99999999999999999999"])
+def test_an_id_that_nobody_has_is_404(app: Flask, number: str) -> None:
+    admin = sign_in(app, "admin")
+
+    answers = (
+        admin.get(f"/api/v1/users/{number}"),
+        admin.patch(f"/api/v1/users/{number}", json={"role": "viewer"}),
+        admin.delete(f"/api/v1/users/{number}"),
+        admin.delete(f"/api/v1/tokens/{number}"),
+    )
+
+    assert [one.status_code for one in answers] == [404] * 4
+    assert all("database" not in one.get_json()["error"] for one in answers)
+
+
+def test_a_token_acts_for_no_account_that_cannot_be(app: Flask) -> None:
+    admin = sign_in(app, "admin")
+    body = {"name": "robot", "scopes": ["query"], "user_id": 2**63 - 1}
+
+    response = admin.post("/api/v1/tokens", json=body)
+
+    assert response.status_code == 404
+    assert response.get_json()["error"] == f"there is no user {2**63 - 1}"
+
+
 @pytest.mark.parametrize(
     "change",
     [

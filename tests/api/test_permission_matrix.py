@@ -7,17 +7,26 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from tidegauge.app import create_app
-from tidegauge.auth.permissions import OPEN_TO_ALL, ROLES, SCOPES, permissions_of_token
+from tidegauge.auth.permissions import (
+    ALL_PERMISSIONS,
+    OPEN_TO_ALL,
+    ROLES,
+    SCOPES,
+    permissions_of_token,
+)
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal, person
 from tidegauge.services import Services
 from tidegauge.web.access import find_permission
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 REFUSED = {401, 403, 404, 405}
+ASKED = re.compile(r'\.may\(\s*"([^"]+)"')
+TOUCHED = re.compile(r'\.may_touch\(\s*"([^"]+)"')
 PLACES = {"int": "1", "string": "up", "path": "up"}
 
 
@@ -133,3 +142,22 @@ def test_options_say_nothing_of_what_exists_to_a_stranger(services: Services) ->
 
     assert (there.status_code, nowhere.status_code) == (401, 401)
     assert there.get_json()["error"] == nowhere.get_json()["error"]
+
+
+def test_every_permission_of_the_table_lets_somebody_do_something(
+    services: Services, repository: Path
+) -> None:
+    app = create_app(services)
+    sources = [path.read_text(encoding="utf-8") for path in (repository / "server").rglob("*.py")]
+    stated = {find_permission(view) or "" for view in app.view_functions.values()}
+    asked = {name for text in sources for name in ASKED.findall(text)}
+    things = {thing for text in sources for thing in TOUCHED.findall(text)}
+
+    # Whose a thing is gets asked by `may_touch`, after the route has asked for `own`.
+    anybodys = {
+        f"{name.removesuffix(':own')}:any"
+        for name in stated
+        if name.endswith(":own") and name.partition(":")[0] in things
+    }
+
+    assert ALL_PERMISSIONS - stated - asked - anybodys == set()

@@ -41,7 +41,6 @@ _ADMIN = frozenset(
         "dead-letters:change",
         "dead-letters:read",
         "folder:change",
-        "metrics:change",
         "token:change",
         "token:read",
         "user:change",
