@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tidegauge.alerts.notifiers.posting import MAX_ANSWER_BYTES
 from tidegauge.alerts.notifiers.protocol import NotDelivered
-from tidegauge.alerts.notifiers.webhook import MAX_ANSWER_BYTES, WebhookNotifier
+from tidegauge.alerts.notifiers.webhook import WebhookNotifier
 from tidegauge.config import NotifyConfig
 
 from tests.support.mail import Certificate

@@ -4,7 +4,7 @@
 - `email`, `email_message`: mail by SMTP; `wording`: an alert in words.
 - `webhook`, `webhook_target`, `webhook_payload`: HTTP POST, where to, and what is said.
 - `channels`: the types that are built in, and checks of what a rule says.
-- `connecting`: names, addresses that may be reached, deadlines.
+- `posting`: one HTTP POST. `connecting`: names, addresses that may be reached, deadlines.
 
 `alerts.delivery` calls them; `services` makes them. A notifier knows nothing of the outbox.
 """

@@ -8,45 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import http.client
-import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tidegauge import __version__
-from tidegauge.alerts.notifiers.connecting import Connector, Deadline, Resolve, look_up
+from tidegauge.alerts.notifiers.connecting import Deadline, Resolve, look_up
+from tidegauge.alerts.notifiers.posting import Answer, Poster
 from tidegauge.alerts.notifiers.protocol import NotDelivered
 from tidegauge.alerts.notifiers.webhook_payload import make_body
 from tidegauge.alerts.notifiers.webhook_target import Place, Webhook, follow, parse_webhook
-from tidegauge.alerts.notifiers.wording import to_one_line
-from tidegauge.config import NotifyConfig, parse_allowed_networks
+from tidegauge.config import NotifyConfig
 from tidegauge.errors import InvalidInput
 from tidegauge.storage.outbox import ClaimedNotification
 
-MAX_ANSWER_BYTES = 64 * 1024
-MAX_SHOWN_CHARS = 200
 MAX_HOPS = 4
 # The others turn a POST into a GET, which tells nobody anything.
 _FOLLOWED = (307, 308)
 _FOR_NOW = frozenset({408, 425, 429})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    reason: str
-    location: str
-    retry_after: str
-    body: bytes
-
-    def __str__(self) -> str:
-        said = to_one_line(self.body[: 4 * MAX_SHOWN_CHARS].decode(errors="replace"))
-        text = f": {said[:MAX_SHOWN_CHARS]}" if said else ""
-        return f"{self.status} {to_one_line(self.reason)[:MAX_SHOWN_CHARS]}{text}"
 
 
 class WebhookNotifier:
@@ -70,12 +50,7 @@ class WebhookNotifier:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config, self._now, self._monotonic = config, now, monotonic
-        self._tls = tls or ssl.create_default_context()
-        self._connector = Connector(
-            allowed=parse_allowed_networks(config.webhook_allow_private),
-            setting="TIDEGAUGE_WEBHOOK_ALLOW_PRIVATE",
-            resolve=resolve,
-        )
+        self._poster = Poster(config, resolve=resolve, tls=tls)
 
     def describe_target(self, notification: ClaimedNotification) -> str:
         """Return scheme and host: the rest of a URL is a secret as often as not."""
@@ -96,7 +71,7 @@ class WebhookNotifier:
         for _ in range(MAX_HOPS):
             secrets = self._secrets(webhook, body) if place.origin == webhook.place.origin else {}
             plain = {"Idempotency-Key": notification.idempotency_key}
-            answer = self._post(place, body, {**plain, **secrets}, deadline)
+            answer = self._poster.post(place, body, {**plain, **secrets}, deadline)
             if answer.status not in _FOLLOWED or not answer.location:
                 return self._judge(place, answer)
             place = self._follow(place, answer.location)
@@ -126,54 +101,7 @@ class WebhookNotifier:
         ours = {"X-Tidegauge-Timestamp": stamp, "X-Tidegauge-Signature": f"sha256={signed}"}
         return {**webhook.headers, **ours}
 
-    def _post(
-        self, place: Place, body: bytes, headers: dict[str, str], deadline: Deadline
-    ) -> _Answer:
-        try:
-            with (
-                self._connector.connect(place.host, place.port, deadline) as connection,
-                deadline.cutting(connection),
-            ):
-                return self._exchange(place, connection, body, headers, deadline)
-        except (OSError, http.client.HTTPException, ValueError) as fault:
-            if deadline.over or isinstance(fault, TimeoutError):
-                text = f"{place}: no answer within {deadline.seconds:g} s"
-            else:
-                text = f"{place}: {to_one_line(str(fault)) or type(fault).__name__}"
-            raise NotDelivered(text) from fault
-
-    def _exchange(
-        self,
-        place: Place,
-        connection: socket.socket,
-        body: bytes,
-        headers: dict[str, str],
-        deadline: Deadline,
-    ) -> _Answer:
-        if place.secure:
-            connection = self._tls.wrap_socket(connection, server_hostname=place.host)
-        usual = {
-            "Content-Type": "application/json",
-            "User-Agent": f"Tidegauge/{__version__}",
-            "Connection": "close",
-        }
-        with connection:
-            client = http.client.HTTPConnection(place.host, place.port)
-            client.default_port = 443 if place.secure else 80
-            client.sock = connection
-            # A process that stood still has lost its claim, and another has sent this by now.
-            deadline.left_s()
-            client.request("POST", place.path, body, {**usual, **headers})
-            response = client.getresponse()
-            return _Answer(
-                response.status,
-                response.reason,
-                response.headers.get("Location", ""),
-                response.headers.get("Retry-After", ""),
-                _read_some(response),
-            )
-
-    def _judge(self, place: Place, answer: _Answer) -> str:
+    def _judge(self, place: Place, answer: Answer) -> str:
         if 200 <= answer.status < 300:
             return str(answer)
         for_now = answer.status in _FOR_NOW or answer.status >= 500
@@ -190,11 +118,3 @@ class WebhookNotifier:
             return max(0.0, (parsedate_to_datetime(text) - self._now()).total_seconds())
         except (ValueError, TypeError, OverflowError):
             return None
-
-
-def _read_some(response: http.client.HTTPResponse) -> bytes:
-    # The status says it all: a body that does not come makes no delivery a failure.
-    try:
-        return response.read(MAX_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException, ValueError):
-        return b""
