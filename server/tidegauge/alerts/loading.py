@@ -9,7 +9,9 @@ from functools import partial
 from tidegauge.alerts.evaluation import end_alert
 from tidegauge.auth.actor import Actor
 from tidegauge.model.alerts import AlertRule
+from tidegauge.model.recording import RecordingRule
 from tidegauge.storage.alert_rules import AlertRules
+from tidegauge.storage.recording_rules import RecordingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,15 @@ class Loaded:
     deleted: int
     same: int
 
+    def __add__(self, other: Loaded) -> Loaded:
+        """Return both together."""
+        return Loaded(
+            self.made + other.made,
+            self.changed + other.changed,
+            self.deleted + other.deleted,
+            self.same + other.same,
+        )
+
 
 def load_rules(
     store: AlertRules,
@@ -30,7 +41,7 @@ def load_rules(
     *,
     clock_ms: Callable[[], int],
 ) -> Loaded:
-    """Store a file's rules over those that were loaded from it before.
+    """Store a file's alerting rules over those that were loaded from it before.
 
     It may be done again at any time, also after it was broken off.
 
@@ -68,6 +79,37 @@ def load_rules(
         end = partial(end_alert, old, reason="the rule was deleted", now_ms=clock_ms())
         entry = actor.entry("alert.delete", f"alert:{old.id}", {"name": old.name, "file": file})
         store.delete(old.id, entry, end=end)
+    return Loaded(made, changed, len(there), same)
+
+
+def load_recordings(
+    store: RecordingRules, file: str, wanted: Sequence[RecordingRule], actor: Actor
+) -> Loaded:
+    """Store a file's recording rules over those that were loaded from it before.
+
+    Args:
+        As `load_rules`.
+    Raises:
+        Unavailable.
+    """
+    there = {one.rule.origin: one.rule for one in store.read_all() if one.rule.origin.file == file}
+    made = changed = same = 0
+    for rule in wanted:
+        old = there.pop(rule.origin, None)
+        if old is None:
+            store.add(
+                rule, actor.entry("recording.create", details={"name": rule.record, "file": file})
+            )
+            made += 1
+        elif replace(rule, id=old.id, revision=old.revision) == old:
+            same += 1
+        else:
+            entry = actor.entry("recording.update", f"recording:{old.id}", {"name": rule.record})
+            store.replace(replace(rule, id=old.id), entry)
+            changed += 1
+    for old in there.values():
+        details = {"name": old.record, "file": file}
+        store.delete(old.id, actor.entry("recording.delete", f"recording:{old.id}", details))
     return Loaded(made, changed, len(there), same)
 
 

@@ -13,6 +13,7 @@ from tidegauge.alerts.templates.errors import TemplateError
 from tidegauge.alerts.templates.expand import check_template
 from tidegauge.errors import InvalidInput
 from tidegauge.model.alerts import AlertRule, Policy
+from tidegauge.model.recording import RecordingRule
 from tidegauge.promql import nodes
 from tidegauge.promql.tokens import COMPARISONS
 from tidegauge.promql.typecheck import type_of
@@ -26,6 +27,7 @@ MAX_CHANNELS = 10
 MAX_CHANNEL_BYTES = 8192
 MIN_INTERVAL_MS = 1000
 MAX_DURATION_MS = 366 * 86_400_000
+MAX_LIMIT = 2**31 - 1
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _NARROWING = frozenset({"and", "unless"})
@@ -53,12 +55,7 @@ def check_rule(rule: AlertRule, parser: QueryParser) -> None:
     if not rule.name or len(rule.name) > MAX_NAME_CHARS:
         raise InvalidRule("name", f"it has {len(rule.name)} characters, not 1 to {MAX_NAME_CHARS}")
     _check_storable("name", rule.name)
-    _check_storable("query", rule.query)
-    kind = type_of(parser.parse(rule.query))
-    if kind not in (nodes.ValueType.VECTOR, nodes.ValueType.SCALAR):
-        raise InvalidRule(
-            "query", f"it gives a {kind.value}; an instant vector or a scalar is wanted"
-        )
+    _check_query(rule.query, parser)
     if not math.isfinite(rule.threshold):
         raise InvalidRule("threshold", f"{rule.threshold} is no finite number")
     _check_times(rule)
@@ -66,6 +63,25 @@ def check_rule(rule: AlertRule, parser: QueryParser) -> None:
         _check_pairs(field, pairs)
         _check_templates(rule, field, pairs)
     _check_channels(rule)
+
+
+def check_recording_rule(rule: RecordingRule, parser: QueryParser) -> None:
+    """Return if a rule can be evaluated and stored.
+
+    Raises:
+        InvalidRule: names the field. QuerySyntaxError: the query does not parse. LimitExceeded.
+    """
+    if not rule.record or len(rule.record) > MAX_NAME_CHARS:
+        raise InvalidRule(
+            "record", f"it has {len(rule.record)} characters, not 1 to {MAX_NAME_CHARS}"
+        )
+    _check_storable("record", rule.record)
+    if "{" in rule.record or "}" in rule.record:
+        raise InvalidRule("record", f"{rule.record} has braces; should it be the query?")
+    _check_query(rule.query, parser)
+    _check_within("interval", rule.interval_ms, MIN_INTERVAL_MS)
+    _check_bounds(rule)
+    _check_pairs("labels", rule.labels)
 
 
 def choose_no_data(expr: nodes.Expr) -> Policy:
@@ -97,12 +113,32 @@ def _check_times(rule: AlertRule) -> None:
         ("repeat", rule.repeat_ms, 0),
         ("interval", rule.interval_ms, MIN_INTERVAL_MS),
     ):
-        if not low_ms <= value_ms <= MAX_DURATION_MS:
-            raise InvalidRule(
-                field,
-                f"{value_ms / 1000:g} s is not from {low_ms / 1000:g} s to "
-                f"{MAX_DURATION_MS // 86_400_000} days",
-            )
+        _check_within(field, value_ms, low_ms)
+    _check_bounds(rule)
+
+
+def _check_bounds(rule: AlertRule | RecordingRule) -> None:
+    _check_within("query_offset", rule.query_offset_ms, 0)
+    if not 0 <= rule.limit <= MAX_LIMIT:
+        raise InvalidRule("limit", f"{rule.limit} is not from 0 to {MAX_LIMIT}")
+
+
+def _check_within(field: str, value_ms: int, low_ms: int) -> None:
+    if not low_ms <= value_ms <= MAX_DURATION_MS:
+        raise InvalidRule(
+            field,
+            f"{value_ms / 1000:g} s is not from {low_ms / 1000:g} s to "
+            f"{MAX_DURATION_MS // 86_400_000} days",
+        )
+
+
+def _check_query(query: str, parser: QueryParser) -> None:
+    _check_storable("query", query)
+    kind = type_of(parser.parse(query))
+    if kind not in (nodes.ValueType.VECTOR, nodes.ValueType.SCALAR):
+        raise InvalidRule(
+            "query", f"it gives a {kind.value}; an instant vector or a scalar is wanted"
+        )
 
 
 def _check_pairs(field: str, pairs: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from tidegauge.cli.environment import read_config
 from tidegauge.errors import ConfigError
-from tidegauge.model.alerts import AlertRule
+from tidegauge.model.recording import RuleGroup
 
 _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -18,7 +18,7 @@ _FILES = click.argument(
 
 @click.group()
 def rules() -> None:
-    """Check and load Prometheus's rule files: YAML, with alerting rules."""
+    """Check and load Prometheus's rule files: YAML, with alerting and recording rules."""
 
 
 @rules.command()
@@ -26,7 +26,10 @@ def rules() -> None:
 def check(files: Sequence[Path]) -> None:
     """Say whether rule files could be loaded."""
     for path in files:
-        click.echo(f"{path}: {len(_read(path, ()))} alerting rules")
+        groups = _read(path, ())
+        alerting = sum(len(one.alerting) for one in groups)
+        recording = sum(len(one.recording) for one in groups)
+        click.echo(f"{path}: {alerting} alerting rules, {recording} recording rules")
 
 
 @rules.command()
@@ -42,7 +45,7 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
     config = read_config()
     if not config.database.url:
         raise ConfigError("DATABASE_URL is not set; rules are stored there")
-    from tidegauge.alerts.loading import load_rules
+    from tidegauge.alerts.loading import load_recordings, load_rules
     from tidegauge.auth.actor import COMMAND
     from tidegauge.services.commands import lend_storage
 
@@ -59,9 +62,14 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
             done = load_rules(
                 storage.alerts.rules,
                 path.name,
-                found,
+                [rule for group in found for rule in group.alerting],
                 COMMAND,
                 clock_ms=tools.clock_ms,
+            ) + load_recordings(
+                storage.alerts.recordings,
+                path.name,
+                [rule for group in found for rule in group.recording],
+                COMMAND,
             )
             click.echo(
                 f"{path}: {done.made} made, {done.changed} changed, {done.deleted} deleted, "
@@ -69,7 +77,7 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
             )
 
 
-def _read(path: Path, channels: tuple[Mapping[str, object], ...]) -> list[AlertRule]:
+def _read(path: Path, channels: tuple[Mapping[str, object], ...]) -> list[RuleGroup]:
     from tidegauge.alerts.rule_files import parse_rule_file
     from tidegauge.query.parsing import QueryParser
 

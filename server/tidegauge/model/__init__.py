@@ -7,6 +7,7 @@
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules, and how far each of their label sets has come; `silences`: of which of them
   nobody is told; `routing`: who is told of the others.
+- `recording`: recording rules, and the groups of a rule file.
 - `stale`: the bit pattern of a stale marker.
 - `floats`: how Go, and so Prometheus, prints a float.
 - `protobuf`: fields of messages that are written by hand.

@@ -83,6 +83,9 @@ class AlertRule:
         channels: whom to tell, `{type, target, …}` each.
         owner_id: the account whose it is; None: nobody's.
         origin: the file it was loaded from; None: it was made by the API.
+        limit: more alerts than this at once are an error; 0: no limit.
+        query_offset_ms: the query is asked as of so long ago.
+        position: its place among the rules of its group, from 0.
         id: 0 before it is stored.
         revision: moves with every change, over all rules.
         created_ms, changed_ms: Unix ms.
@@ -105,6 +108,9 @@ class AlertRule:
     channels: tuple[Mapping[str, object], ...] = ()
     owner_id: int | None = None
     origin: RuleOrigin | None = None
+    limit: int = 0
+    query_offset_ms: int = 0
+    position: int = 0
     id: int = 0
     revision: int = 0
     created_ms: int = 0

@@ -31,6 +31,7 @@ from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.outbox import Outbox
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
+from tidegauge.storage.recording_rules import RecordingRules
 from tidegauge.storage.silences import Silences
 from tidegauge.storage.users import Users
 
@@ -48,13 +49,14 @@ class PeopleTables:
 
 @dataclass(frozen=True, slots=True)
 class AlertTables:
-    """The record of alert rules, and of what came of them.
+    """The record of alerting and recording rules, and of what came of them.
 
     Args:
         open_lease: returns the lease on evaluating them, by who asks and its seconds.
     """
 
     rules: AlertRules
+    recordings: RecordingRules
     changes: AlertChanges
     events: AlertEvents
     outbox: Outbox
@@ -173,6 +175,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
         ),
         alerts=AlertTables(
             rules=AlertRules(pool=opened.pool),
+            recordings=RecordingRules(pool=opened.pool),
             changes=AlertChanges(pool=opened.pool),
             events=AlertEvents(pool=opened.pool),
             outbox=Outbox(pool=opened.pool),

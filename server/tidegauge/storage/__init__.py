@@ -19,6 +19,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
   `alert_changes`, which writes what one evaluation comes to;
   `silences`: of which of them nobody is told.
+- `recording_rules`: the queries whose answers are written down.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `dashboards`, `dashboard_folders`, `dashboard_files`: dashboards with their versions, and the
   files they came from; `dashboard_rows`: what is in them.

@@ -25,7 +25,7 @@ _COLUMNS = """
 SELECT rules.id, revision, name, query, condition, threshold, hold_ms, keep_firing_ms, interval_ms,
     repeat_ms, severity, enabled, no_data, on_error, labels, annotations, channels, owner_id,
     created_at, changed_at, evaluated_at, took_ms, series, missed, error, file_name, group_name,
-    place
+    place, alert_limit, query_offset_ms, position
 FROM alert_rules AS rules LEFT JOIN alert_evaluations ON rule_id = rules.id
 """
 _READ_ALL = _COLUMNS + "ORDER BY rules.id"
@@ -35,10 +35,11 @@ _LOCK = "SELECT 1 FROM alert_rules WHERE id = %s FOR UPDATE"
 _ADD = """
 INSERT INTO alert_rules (name, query, condition, threshold, hold_ms, keep_firing_ms, interval_ms,
     repeat_ms, severity, enabled, no_data, on_error, labels, annotations, channels, owner_id,
-    file_name, group_name, place)
+    file_name, group_name, place, alert_limit, query_offset_ms, position)
 VALUES (%(name)s, %(query)s, %(condition)s, %(threshold)s, %(hold_ms)s, %(keep_firing_ms)s,
     %(interval_ms)s, %(repeat_ms)s, %(severity)s, %(enabled)s, %(no_data)s, %(on_error)s,
-    %(labels)s, %(annotations)s, %(channels)s, %(owner_id)s, %(file)s, %(group)s, %(place)s)
+    %(labels)s, %(annotations)s, %(channels)s, %(owner_id)s, %(file)s, %(group)s, %(place)s,
+    %(limit)s, %(query_offset_ms)s, %(position)s)
 RETURNING id
 """
 _REPLACE = """
@@ -47,12 +48,16 @@ UPDATE alert_rules SET revision = nextval('alert_rule_revisions'), name = %(name
     keep_firing_ms = %(keep_firing_ms)s, interval_ms = %(interval_ms)s, repeat_ms = %(repeat_ms)s,
     severity = %(severity)s, enabled = %(enabled)s, no_data = %(no_data)s,
     on_error = %(on_error)s, labels = %(labels)s, annotations = %(annotations)s,
-    channels = %(channels)s, changed_at = now()
+    channels = %(channels)s, alert_limit = %(limit)s, query_offset_ms = %(query_offset_ms)s,
+    position = %(position)s, changed_at = now()
 WHERE id = %(id)s
 """
 _DELETE = "DELETE FROM alert_rules WHERE id = %s"
 # Changes commit in another order than they took their revisions, so the highest would not do.
-_READ_VERSION = "SELECT count(*), coalesce(sum(revision), 0)::bigint FROM alert_rules"
+_READ_VERSION = """
+SELECT count(*), coalesce(sum(revision), 0)::bigint
+FROM (SELECT revision FROM alert_rules UNION ALL SELECT revision FROM recording_rules) AS both_kinds
+"""
 
 End = Callable[[AlertInstance], Change]
 """Says what the end of a rule means for one of its label sets."""
@@ -88,7 +93,7 @@ class AlertRules:
         self._pool = pool
 
     def read_version(self) -> tuple[int, int]:
-        """Return what differs whenever any rule was made, changed or deleted.
+        """Return what differs whenever any rule of either kind was made, changed or deleted.
 
         Raises:
             Unavailable.
@@ -216,6 +221,9 @@ def _read(row: Sequence[Any]) -> StoredRule:
         channels=tuple(row[16]),
         owner_id=row[17],
         origin=None if row[25] is None else RuleOrigin(row[25], row[26], row[27]),
+        limit=row[28],
+        query_offset_ms=row[29],
+        position=row[30],
         created_ms=to_ms(row[18]),
         changed_ms=to_ms(row[19]),
     )
@@ -247,4 +255,7 @@ def _values(rule: AlertRule) -> dict[str, object]:
         "file": None if origin is None else origin.file,
         "group": None if origin is None else origin.group,
         "place": None if origin is None else origin.place,
+        "limit": rule.limit,
+        "query_offset_ms": rule.query_offset_ms,
+        "position": rule.position,
     }

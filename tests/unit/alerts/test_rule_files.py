@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tidegauge.alerts.loading import Loaded, load_rules
+from tidegauge.alerts.loading import Loaded, load_recordings, load_rules
 from tidegauge.alerts.rule_files import parse_rule_file
 from tidegauge.auth.actor import SYSTEM
 from tidegauge.cli import main
 from tidegauge.config import DatabaseConfig
 from tidegauge.errors import InvalidInput
 from tidegauge.model.alerts import AlertRule, Condition, Policy, RuleOrigin, Severity
+from tidegauge.model.recording import RecordingRule, RuleGroup
 from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.alert_rules import AlertRules
 from tidegauge.storage.pool import Pool
+from tidegauge.storage.recording_rules import RecordingRules
 
 from tests.support.alerts import MAIL
 
@@ -47,8 +49,30 @@ groups:
 """
 
 
-def parse(text: str) -> list[AlertRule]:
+RECORDING = """
+groups:
+- name: rates
+  interval: 30s
+  limit: 500
+  query_offset: 1m
+  labels: {team: infra}
+  rules:
+  - record: job:up:sum
+    expr: sum by (job) (up)
+    labels: {instance: ""}
+  - alert: JobDown
+    expr: job:up:sum == 0
+  - record: job:up:sum
+    expr: sum(up)
+"""
+
+
+def parse_groups(text: str) -> list[RuleGroup]:
     return parse_rule_file(text, file="a.yml", parser=PARSER, interval_ms=10_000, channels=(MAIL,))
+
+
+def parse(text: str) -> list[AlertRule]:
+    return [rule for group in parse_groups(text) for rule in group.alerting]
 
 
 def of_rule(fields: str) -> str:
@@ -73,6 +97,7 @@ def test_alerting_rules_are_read_as_they_are() -> None:
         channels=(MAIL,),
         origin=RuleOrigin("a.yml", "hosts", "HostDown/1"),
     )
+    assert absent.position == 1
     assert (absent.query, absent.hold_ms) == ("absent(up)\n", 0)
     assert absent.origin == RuleOrigin("a.yml", "hosts", "HostDown/2")
     assert dict(absent.labels) == {"page": "true", "team": "infra"}
@@ -81,7 +106,32 @@ def test_alerting_rules_are_read_as_they_are() -> None:
 
 
 def test_an_empty_file_has_no_rules() -> None:
-    assert [parse(text) for text in ("", "groups:", "groups: []", "# nothing")] == [[]] * 4
+    assert [parse_groups(text) for text in ("", "groups:", "groups: []", "# nothing")] == [[]] * 4
+
+
+def test_groups_keep_the_order_of_both_kinds_of_rules() -> None:
+    (group,) = parse_groups(RECORDING)
+
+    first, alert, second = group.rules
+    assert (group.interval_ms, group.limit, group.query_offset_ms) == (30_000, 500, 60_000)
+    assert first == RecordingRule(
+        record="job:up:sum",
+        query="sum by (job) (up)",
+        labels={"team": "infra", "instance": ""},
+        interval_ms=30_000,
+        origin=RuleOrigin("a.yml", "rates", "record job:up:sum/1"),
+        limit=500,
+        query_offset_ms=60_000,
+    )
+    assert second == replace(
+        first,
+        query="sum(up)",
+        labels={"team": "infra"},
+        origin=RuleOrigin("a.yml", "rates", "record job:up:sum/2"),
+        position=2,
+    )
+    assert isinstance(alert, AlertRule)
+    assert (alert.limit, alert.query_offset_ms, alert.position) == (500, 60_000, 1)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +143,20 @@ def test_an_empty_file_has_no_rules() -> None:
         ("groups: {a: b}", "groups: a list is wanted"),
         ("groups: [{name: g}, {name: g}]", 'two groups "g"'),
         ("groups: [{rules: []}]", "name: a text is wanted"),
-        ("groups: [{name: g, limit: 5}]", 'group "g": limit is not supported yet'),
-        ("groups: [{name: g, query_offset: 1m}]", "query_offset is not supported yet"),
-        (of_rule("record: 'a:b', expr: up"), 'record "a:b": recording rules are not supported'),
+        ("groups: [{name: g, limit: -5}]", 'group "g": limit: a number from 0'),
+        ("groups: [{name: g, query_offset: later}]", 'group "g": query_offset: .*later'),
+        (of_rule("record: 'a:b', expr: up, for: 5m"), 'record "a:b": a recording rule has no for'),
+        (of_rule("record: 'a:b', expr: up, annotations: {a: b}"), "has no annotations"),
+        (of_rule("record: 'up{}', expr: up"), 'record "up{}": record: up{} has braces'),
+        (of_rule("record: a, expr: up, labels: {a-b: c}"), 'record "a": labels: "a-b" is no name'),
+        (of_rule("record: a, expr: up, labels: {__name__: c}"), '"__name__" is no name'),
+        (of_rule("record: a, expr: 'up[5m]'"), 'record "a": query: it gives a range vector'),
+        (of_rule("record: a, alert: a, expr: up"), "rule 1: it must have either alert or record"),
+        (of_rule("expr: up"), "rule 1: it must have either alert or record"),
+        (
+            of_rule("record: a, expr: up") + "  - {record: a, expr: up}",
+            'record "a": the group has this rule twice',
+        ),
         (of_rule("alert: A, expr: up, fro: 5m"), 'there is no field "fro"'),
         (of_rule("alert: A"), 'alert "A": expr: a text is wanted'),
         (of_rule("alert: A, expr: 'sum(up'"), 'group "g", alert "A": .*parse error'),
@@ -138,6 +199,28 @@ def test_loading_again_changes_what_has_changed_and_nothing_else(store: AlertRul
     assert after[first[0].origin].hold_ms == 1
 
 
+def test_recording_rules_are_loaded_and_changed_beside_the_alerting_ones(
+    migrated_database_url: str, pool: Pool
+) -> None:
+    store = RecordingRules(pool=pool)
+    first = parse_groups(RECORDING)[0].recording
+
+    def load_again(rules: list[RecordingRule]) -> Loaded:
+        return load_recordings(store, "a.yml", rules, SYSTEM)
+
+    assert load_again(first) == Loaded(made=2, changed=0, deleted=0, same=0)
+    assert load_again(first) == Loaded(made=0, changed=0, deleted=0, same=2)
+    before = [one.rule for one in store.read_all()]
+    assert [replace(one, id=0, revision=0) for one in before] == first
+
+    changed = load_again([replace(first[0], query="count(up)")])
+
+    assert changed == Loaded(made=0, changed=1, deleted=1, same=0)
+    (after,) = store.read_all()
+    assert (after.rule.id, after.rule.query) == (before[0].id, "count(up)")
+    assert after.rule.revision > before[0].revision
+
+
 def test_files_do_not_touch_each_other_s_rules(store: AlertRules) -> None:
     load(store, parse(FILE))
 
@@ -158,7 +241,10 @@ def test_the_command_checks_and_loads_files(
     refused = run(main, ["rules", "load", str(good), str(bad)])
     loaded = run(main, ["rules", "load", str(good), "--email", "ops@example.org"])
 
-    assert (checked.exit_code, checked.output) == (0, f"{good}: 3 alerting rules\n")
+    assert (checked.exit_code, checked.output) == (
+        0,
+        f"{good}: 3 alerting rules, 0 recording rules\n",
+    )
     assert refused.exit_code == 2
     assert "b.yml: groups: a list is wanted" in refused.output
     assert loaded.output == f"{good}: 3 made, 0 changed, 0 deleted, 0 as before\n"
