@@ -6,6 +6,7 @@ from flask import Flask
 
 from tidegauge.api import (
     admin,
+    alert_acknowledgements,
     alert_notifications,
     alerts,
     audit,
@@ -52,6 +53,7 @@ BLUEPRINTS = (
     alerts.blueprint,
     silences.blueprint,
     alert_notifications.blueprint,
+    alert_acknowledgements.blueprint,
     grafana_alerts.blueprint,
     dashboards.blueprint,
     dashboard_versions.blueprint,

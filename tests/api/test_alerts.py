@@ -207,6 +207,7 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
     assert (shown["state"], shown["firing"]) == ("firing", 1)
     assert shown["alerts"] == [
         {
+            "fingerprint": shown["alerts"][0]["fingerprint"],
             "labels": {"alertname": "hot", "host": "a", "severity": "warning"},
             "annotations": {},
             "state": "firing",
@@ -214,6 +215,7 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
             "active_at": 1000,
             "fired_at": 2000,
             "resolved_at": None,
+            "acknowledgement": None,
         }
     ]
     assert shown["last_evaluation"]["error"] == ""

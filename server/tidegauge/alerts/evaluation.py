@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,6 +75,7 @@ def evaluate(
     now_ms: int,
     expand: Expand,
     silences: Sequence[Silence] = (),
+    acknowledged: Collection[int] = (),
 ) -> list[Change]:
     """Return what is to be stored after one evaluation.
 
@@ -86,6 +87,7 @@ def evaluate(
         now_ms: when it is, Unix ms.
         expand: fills in its annotations.
         silences: of which alerts nobody is told that they fire.
+        acknowledged: the events of firings of which nobody is told again.
     Raises:
         QueryFailed: more label sets than MAX_ALERTS are bad.
     """
@@ -99,7 +101,7 @@ def evaluate(
         bad += seen is Seen.TRUE
         if bad > MAX_ALERTS:
             raise QueryFailed(f"more than {MAX_ALERTS} series are bad; aggregate them in the query")
-        change = _make_change(rule, before, after, now_ms, expand, silences)
+        change = _make_change(rule, before, after, now_ms, expand, silences, acknowledged)
         if change is not None:
             changes.append(change)
     return changes
@@ -160,8 +162,11 @@ def _make_change(
     now_ms: int,
     expand: Expand,
     silences: Sequence[Silence],
+    acknowledged: Collection[int],
 ) -> Change | None:
     status, muted_by = _choose_status(rule, before, after, now_ms), None
+    if status == "repeat" and after.event_id in acknowledged:
+        status = ""
     # Who was told that it fires is told that it is over, in a silence, too.
     if status in ("firing", "repeat"):
         labels = alert_labels(rule, after)
@@ -213,4 +218,5 @@ def _make_event(
         value=after.value,
         at_ms=now_ms,
         details=details,
+        fired_event_id=before.event_id if before.state is AlertState.FIRING else None,
     )

@@ -17,6 +17,7 @@ from tidegauge.model.labels import Labels
 from tidegauge.model.silences import Silence
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.query.service import QueryOptions, QueryService
+from tidegauge.storage.acknowledgements import Acknowledgements
 from tidegauge.storage.alert_changes import AlertChanges, Change, Evaluated
 from tidegauge.storage.alert_instances import Key
 from tidegauge.storage.alert_lease import Hold
@@ -76,6 +77,7 @@ class Evaluator:
         rules: the rules.
         changes: stores what follows.
         silences: of which alerts nobody is told.
+        acknowledgements: of which alerts nobody is told again.
         query: answers their queries.
         live: gets a copy of where alerts stand.
         meters: the instruments.
@@ -90,6 +92,7 @@ class Evaluator:
         rules: AlertRules,
         changes: AlertChanges,
         silences: Silences,
+        acknowledgements: Acknowledgements,
         query: QueryService,
         live: LiveState,
         meters: AlertInstruments,
@@ -99,7 +102,8 @@ class Evaluator:
     ) -> None:
         self._rules, self._changes, self._query, self._live = rules, changes, query, live
         self._meters, self.log = meters, log
-        self._silences = silences
+        self._silences, self._acknowledgements = silences, acknowledgements
+        self._acknowledged: frozenset[int] = frozenset()
         self._monotonic = monotonic
         self._options = QueryOptions(timeout_ms=query_timeout_ms, cached=False)
         self._memory: _Memory | None = None
@@ -124,6 +128,7 @@ class Evaluator:
         due = [one for one in memory.watched.values() if one.slot != _slot(one.rule, hold.now_ms)]
         due.sort(key=lambda one: (one.at_ms or 0, one.rule.id))
         silences = self._silences.read_standing(hold.now_ms) if due else []
+        self._acknowledged = self._acknowledgements.read_quiet() if due else frozenset()
         began_s = self._monotonic()
         done: list[tuple[_Watched, Evaluated]] = []
         for one in due[:ROUND_RULES]:
@@ -230,6 +235,7 @@ class Evaluator:
             now_ms=now_ms,
             expand=expand,
             silences=silences,
+            acknowledged=self._acknowledged,
         )
 
     def _store(self, token: int, done: list[tuple[_Watched, Evaluated]]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tidegauge.alerts.evaluation import end_alert
@@ -11,8 +11,9 @@ from tidegauge.alerts.rules import check_rule
 from tidegauge.auth.actor import Actor
 from tidegauge.auth.principal import Principal
 from tidegauge.errors import Conflict, Forbidden, NotFound
-from tidegauge.model.alerts import AlertInstance, AlertRule
+from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
 from tidegauge.query.parsing import QueryParser
+from tidegauge.storage.acknowledgements import Acknowledgement, Acknowledgements
 from tidegauge.storage.alert_events import AlertEvent, AlertEvents
 from tidegauge.storage.alert_rules import AlertRules, End, StoredRule
 
@@ -21,10 +22,15 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule with where its alerts stand."""
+    """A rule with where its alerts stand.
+
+    Args:
+        acknowledged: what somebody has taken on of them, by the event by which it began to fire.
+    """
 
     stored: StoredRule
     standing: list[AlertInstance]
+    acknowledged: Mapping[int, Acknowledgement] = field(default_factory=dict)
 
 
 class AlertService:
@@ -33,6 +39,7 @@ class AlertService:
     Args:
         rules: the rules.
         events: what their alerts went through.
+        acknowledgements: what somebody has taken on.
         parser: reads queries.
         clock_ms: Unix ms.
     """
@@ -42,10 +49,12 @@ class AlertService:
         *,
         rules: AlertRules,
         events: AlertEvents,
+        acknowledgements: Acknowledgements,
         parser: QueryParser,
         clock_ms: Callable[[], int],
     ) -> None:
         self._rules, self._events = rules, events
+        self._acknowledgements = acknowledgements
         self._parser, self._clock_ms = parser, clock_ms
 
     def add(self, rule: AlertRule, principal: Principal, actor: Actor) -> RuleView:
@@ -131,6 +140,15 @@ class AlertService:
             rule_id, before=before, start_ms=start_ms, end_ms=end_ms, limit=limit
         )
 
+    def read_acknowledgements(self, events: Sequence[AlertEvent]) -> Mapping[int, Acknowledgement]:
+        """Return what of these events was acknowledged, by event.
+
+        Raises:
+            Unavailable.
+        """
+        began = [one.id for one in events if one.state is AlertState.FIRING]
+        return self._acknowledgements.read(began)
+
     def read_events(self, *, start_ms: int, end_ms: int, limit: int) -> list[AlertEvent]:
         """Return the newest events of all rules by which something began or ceased to fire.
 
@@ -144,7 +162,14 @@ class AlertService:
 
     def _view(self, stored: list[StoredRule]) -> list[RuleView]:
         standing = self._rules.read_instances([one.rule.id for one in stored])
-        return [RuleView(one, standing.get(one.rule.id, [])) for one in stored]
+        firing = [
+            alert.event_id
+            for alerts in standing.values()
+            for alert in alerts
+            if alert.state is AlertState.FIRING
+        ]
+        taken = self._acknowledgements.read(firing)
+        return [RuleView(one, standing.get(one.rule.id, []), taken) for one in stored]
 
     def _find(self, rule_id: int) -> StoredRule:
         # What is no id of ours is not there, either; the table could not even hold it.

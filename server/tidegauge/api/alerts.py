@@ -16,6 +16,7 @@ from tidegauge.alerts.notifiers.channels import hide_secrets
 from tidegauge.alerts.payloads import alert_annotations, alert_labels, json_number
 from tidegauge.alerts.rules import InvalidRule, choose_no_data, parse_rule_duration_ms
 from tidegauge.alerts.service import RuleView
+from tidegauge.api.alert_acknowledgements import describe_acknowledgement
 from tidegauge.auth.principal import Principal
 from tidegauge.model.alerts import (
     AlertInstance,
@@ -28,7 +29,9 @@ from tidegauge.model.alerts import (
 from tidegauge.model.labels import make_labels
 from tidegauge.promql.durations import NS_PER_MS, format_duration
 from tidegauge.query.times import parse_native_time_ms
+from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_events import AlertEvent
+from tidegauge.storage.alert_instances import fingerprint_of
 from tidegauge.storage.alert_rules import LastEvaluation
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
@@ -144,12 +147,16 @@ def read_history(rule_id: int) -> Response:
         limit=limit,
     )
     following = events[-1].id if len(events) == limit else None
-    return json_response({"data": [_describe_event(one) for one in events], "next": following})
+    taken = alerts().read_acknowledgements(events)
+    rows = [_describe_event(one, taken.get(one.id)) for one in events]
+    return json_response({"data": rows, "next": following})
 
 
 def _answer(view: RuleView) -> Response:
     rule = view.stored.rule
-    standing = [_describe_alert(rule, one) for one in view.standing]
+    standing = [
+        _describe_alert(rule, one, view.acknowledged.get(one.event_id)) for one in view.standing
+    ]
     return json_response(
         {"data": {**_describe_rule(view, current_principal()), "alerts": standing}}
     )
@@ -224,8 +231,11 @@ def _write_duration(duration_ms: int) -> str:
     return format_duration(duration_ms * NS_PER_MS)
 
 
-def _describe_alert(rule: AlertRule, alert: AlertInstance) -> dict[str, object]:
+def _describe_alert(
+    rule: AlertRule, alert: AlertInstance, taken: Acknowledgement | None
+) -> dict[str, object]:
     return {
+        "fingerprint": fingerprint_of(alert.labels).hex(),
         "labels": dict(alert_labels(rule, alert)),
         "annotations": alert_annotations(rule, alert, now_ms=alert.active_ms),
         "state": alert.state.value,
@@ -233,6 +243,7 @@ def _describe_alert(rule: AlertRule, alert: AlertInstance) -> dict[str, object]:
         "active_at": alert.active_ms,
         "fired_at": alert.fired_ms,
         "resolved_at": alert.resolved_ms,
+        "acknowledgement": None if taken is None else describe_acknowledgement(taken),
     }
 
 
@@ -248,7 +259,7 @@ def _describe_evaluation(last: LastEvaluation | None) -> dict[str, object] | Non
     }
 
 
-def _describe_event(event: AlertEvent) -> dict[str, object]:
+def _describe_event(event: AlertEvent, taken: Acknowledgement | None) -> dict[str, object]:
     return {
         "id": event.id,
         "time": event.at_ms,
@@ -258,6 +269,7 @@ def _describe_event(event: AlertEvent) -> dict[str, object]:
         "value": json_number(event.value),
         "severity": event.severity,
         "details": dict(event.details),
+        "acknowledgement": None if taken is None else describe_acknowledgement(taken),
     }
 
 

@@ -25,7 +25,15 @@ _QUERY = frozenset({"query:read", "annotation:read"})
 _DASHBOARDS_READ = frozenset({"dashboard:read"})
 _ALERTS_READ = frozenset({"alert:read"})
 _DASHBOARDS_OWN = frozenset({"dashboard:create", "dashboard:update:own", "dashboard:delete:own"})
-_ALERTS_OWN = frozenset({"alert:create", "alert:update:own", "alert:delete:own", "silence:change"})
+_ALERTS_OWN = frozenset(
+    {
+        "alert:acknowledge",
+        "alert:create",
+        "alert:update:own",
+        "alert:delete:own",
+        "silence:change",
+    }
+)
 _ANNOTATIONS = frozenset({"annotation:create", "annotation:delete:own"})
 _ADMIN = frozenset(
     {

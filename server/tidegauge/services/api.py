@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -64,6 +65,7 @@ class Services:
     annotations: AnnotationService
     alerts: AlertService | None
     silences: SilenceService | None
+    acknowledging: AcknowledgeService | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
@@ -122,6 +123,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         annotations=_make_annotations(storage, alerts),
         alerts=alerts,
         silences=_make_silences(storage, tools),
+        acknowledging=_make_acknowledging(storage, tools),
         ingest=_make_ingest(config, storage, queue, publishing, tools, meters),
         storage=storage,
         queue=queue,
@@ -166,12 +168,23 @@ def _make_silences(storage: StorageParts, tools: Tools) -> SilenceService | None
     return SilenceService(silences=storage.alerts.silences, clock_ms=tools.clock_ms)
 
 
+def _make_acknowledging(storage: StorageParts, tools: Tools) -> AcknowledgeService | None:
+    if storage.alerts is None:
+        return None
+    return AcknowledgeService(
+        rules=storage.alerts.rules,
+        acknowledgements=storage.alerts.acknowledgements,
+        clock_ms=tools.clock_ms,
+    )
+
+
 def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> AlertService | None:
     if storage.alerts is None:
         return None
     return AlertService(
         rules=storage.alerts.rules,
         events=storage.alerts.events,
+        acknowledgements=storage.alerts.acknowledgements,
         parser=parser,
         clock_ms=tools.clock_ms,
     )

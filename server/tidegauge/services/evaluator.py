@@ -187,6 +187,7 @@ def make_evaluator(
         rules=tables.rules,
         changes=tables.changes,
         silences=tables.silences,
+        acknowledgements=tables.acknowledgements,
         query=QueryService(
             samples=storage.engine,
             engine=make_engine(config),

@@ -18,6 +18,7 @@ from tidegauge.config import Config
 from tidegauge.observability.health import Check
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.tracing import Tracing
+from tidegauge.storage.acknowledgements import Acknowledgements
 from tidegauge.storage.alert_changes import AlertChanges
 from tidegauge.storage.alert_events import AlertEvents
 from tidegauge.storage.alert_lease import AlertLease
@@ -61,6 +62,7 @@ class AlertTables:
     events: AlertEvents
     outbox: Outbox
     silences: Silences
+    acknowledgements: Acknowledgements
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -180,6 +182,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             events=AlertEvents(pool=opened.pool),
             outbox=Outbox(pool=opened.pool),
             silences=Silences(pool=opened.pool),
+            acknowledgements=Acknowledgements(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

@@ -18,7 +18,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `outbox`: the notifications to deliver, and what came of them.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
   `alert_changes`, which writes what one evaluation comes to;
-  `silences`: of which of them nobody is told.
+  `silences`: of which of them nobody is told; `acknowledgements`: who has taken which on.
 - `recording_rules`: the queries whose answers are written down.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `dashboards`, `dashboard_folders`, `dashboard_files`: dashboards with their versions, and the

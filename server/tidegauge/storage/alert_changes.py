@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from psycopg2.extensions import cursor
 
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
+from tidegauge.storage.acknowledgements import end_acknowledgements
 from tidegauge.storage.alert_events import AlertEvent, record_events
 from tidegauge.storage.alert_instances import (
     Key,
@@ -145,6 +146,8 @@ def write_changes(lent: cursor, changes: Sequence[tuple[AlertRule, Change]]) -> 
             ]
     put_instances(lent, stored)
     delete_instances(lent, gone)
+    # After the instances, on which whoever acknowledges holds a lock: none is left standing.
+    end_acknowledgements(lent, [event for _, _, event in with_events])
     enqueue(lent, told)
     return ids
 

@@ -17,17 +17,18 @@ _AT_MOST_S = 10.0
 
 _RECORD = """
 INSERT INTO alert_events
-    (rule_id, rule_name, severity, labels, previous, state, value, at, details)
-SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details
+    (rule_id, rule_name, severity, labels, previous, state, value, at, details, fired_event_id)
+SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, fired_event_id
 FROM unnest(%s::integer[], %s::text[], %s::text[], %s::jsonb[], %s::text[], %s::text[],
-    %s::float8[], %s::timestamptz[], %s::jsonb[])
-    WITH ORDINALITY AS new
-        (rule_id, rule_name, severity, labels, previous, state, value, at, details, place)
+    %s::float8[], %s::timestamptz[], %s::jsonb[], %s::bigint[])
+    WITH ORDINALITY AS new (rule_id, rule_name, severity, labels, previous, state, value, at,
+        details, fired_event_id, place)
 ORDER BY place
 RETURNING id
 """
 _READ_PAGE = """
-SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id
+SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id,
+    fired_event_id
 FROM alert_events
 WHERE rule_id = %(rule_id)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
     AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
@@ -35,7 +36,8 @@ WHERE rule_id = %(rule_id)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
 _READ_RANGE = """
-SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id
+SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id,
+    fired_event_id
 FROM alert_events
 WHERE at BETWEEN %(start)s AND %(end)s AND (state = 'firing' OR previous = 'firing')
 ORDER BY id DESC LIMIT %(limit)s
@@ -55,6 +57,7 @@ class AlertEvent:
         at_ms: when, Unix ms by the database's clock.
         details: more, as why it ended.
         id: 0 before it is stored.
+        fired_event_id: of an end of firing, the event by which that began; None: there is none.
     """
 
     rule_id: int | None
@@ -67,6 +70,7 @@ class AlertEvent:
     at_ms: int
     details: Mapping[str, object] = field(default_factory=dict)
     id: int = 0
+    fired_event_id: int | None = None
 
 
 def record_events(lent: cursor, events: Sequence[AlertEvent]) -> list[int]:
@@ -85,6 +89,7 @@ def record_events(lent: cursor, events: Sequence[AlertEvent]) -> list[int]:
             [one.value for one in events],
             [to_moment(one.at_ms) for one in events],
             [orjson.dumps(dict(one.details)).decode() for one in events],
+            [one.fired_event_id for one in events],
         ),
     )
     # The ids were given in the order of the rows.
@@ -148,6 +153,7 @@ class AlertEvents:
                     at_ms=to_ms(row[7]),
                     details=row[8],
                     id=row[9],
+                    fired_event_id=row[10],
                 )
                 for row in lent.fetchall()
             ]

@@ -79,7 +79,7 @@ def put_instances(lent: cursor, rows: Sequence[tuple[int, AlertInstance]]) -> No
         _PUT,
         (
             [rule_id for rule_id, _ in rows],
-            [_key(one.labels) for one in every],
+            [fingerprint_of(one.labels) for one in every],
             [orjson.dumps(dict(one.labels)).decode() for one in every],
             [one.state.value for one in every],
             [one.value for one in every],
@@ -99,9 +99,11 @@ def delete_instances(lent: cursor, keys: Sequence[Key]) -> None:
     """Forget label sets in the transaction at hand."""
     if keys:
         lent.execute(
-            _DELETE, ([rule_id for rule_id, _ in keys], [_key(labels) for _, labels in keys])
+            _DELETE,
+            ([rule_id for rule_id, _ in keys], [fingerprint_of(labels) for _, labels in keys]),
         )
 
 
-def _key(labels: Labels) -> bytes:
+def fingerprint_of(labels: Labels) -> bytes:
+    """Return the 16 bytes that stand for a label set."""
     return blake2b(orjson.dumps(labels), digest_size=16).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, current_app, g
 
+from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.errors import Unavailable
@@ -59,6 +60,18 @@ def alerts() -> AlertService:
     held = services().alerts
     if held is None:
         raise Unavailable("this server has no database for alert rules")
+    return held
+
+
+def acknowledging() -> AcknowledgeService:
+    """Return what acknowledges alerts in the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().acknowledging
+    if held is None:
+        raise Unavailable("this server has no database for acknowledgements")
     return held
 
 

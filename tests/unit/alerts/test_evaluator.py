@@ -22,6 +22,7 @@ from tidegauge.observability.logs import make_logger
 from tidegauge.observability.meters import Meters
 from tidegauge.services.evaluator import make_evaluator
 from tidegauge.services.parts import AlertTables, StorageParts, Tools, open_storage_parts
+from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_lease import Hold, LeaseLost
 from tidegauge.storage.memory import MemoryStorage
 from tidegauge.storage.pool import Pool
@@ -431,3 +432,66 @@ def _forget(alert: Any) -> Any:
     from tests.support.alerts import end
 
     return end(replace(alert, state=AlertState.INACTIVE))
+
+
+def firing_event(bench: Bench, rule: AlertRule) -> int:
+    events = bench.tables.events.read_page(
+        rule.id, before=None, start_ms=None, end_ms=None, limit=99
+    )
+    return next(one.id for one in events if one.state is AlertState.FIRING)
+
+
+def acknowledge(bench: Bench, rule: AlertRule, event_id: int, **fields: Any) -> set[int]:
+    made = Acknowledgement("on it", "ada", bench.now_ms, **fields)
+    return bench.tables.acknowledgements.put(rule.id, [event_id], made, ENTRY)
+
+
+def test_what_is_acknowledged_is_not_told_again_until_it_fires_anew(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0, repeat_ms=STEP_MS)
+    bench.evaluate()
+    bench.step(a=6)
+    event_id = firing_event(bench, rule)
+
+    acknowledge(bench, rule, event_id)
+    for value in (6, 6, 5, 6, 6):
+        bench.step(a=value)
+
+    assert bench.told() == ["firing", "resolved", "firing", "repeat"]
+    ended = bench.tables.acknowledgements.read([event_id])[event_id]
+    assert ended.ended_ms == bench.now_ms - 2 * STEP_MS
+    assert bench.tables.acknowledgements.read_quiet() == frozenset()
+
+
+def test_what_is_acknowledged_is_told_again_where_somebody_wants_that(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0, repeat_ms=STEP_MS)
+    bench.evaluate()
+    bench.step(a=6)
+
+    acknowledge(bench, rule, firing_event(bench, rule), keep_repeating=True)
+    bench.step(a=6)
+
+    assert bench.told() == ["firing", "repeat"]
+
+
+def test_what_fires_no_more_cannot_be_acknowledged(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0)
+    bench.evaluate()
+    bench.step(a=6)
+    bench.step(a=5)
+
+    assert acknowledge(bench, rule, firing_event(bench, rule)) == set()
+
+
+def test_the_end_of_a_firing_names_its_beginning(bench: Bench) -> None:
+    rule = bench.add(hold_ms=STEP_MS)
+    bench.evaluate()
+    for value in (6, 6, 5):
+        bench.step(a=value)
+
+    events = bench.tables.events.read_page(
+        rule.id, before=None, start_ms=None, end_ms=None, limit=9
+    )
+
+    resolved, firing, pending = events
+    assert (pending.fired_event_id, firing.fired_event_id) == (None, None)
+    assert resolved.fired_event_id == firing.id
