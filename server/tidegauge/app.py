@@ -7,6 +7,7 @@ from flask import Flask
 from tidegauge.api import (
     admin,
     alert_acknowledgements,
+    alert_backtest,
     alert_notifications,
     alerts,
     audit,
@@ -51,6 +52,7 @@ BLUEPRINTS = (
     query.blueprint,
     annotations_blueprint,
     alerts.blueprint,
+    alert_backtest.blueprint,
     silences.blueprint,
     alert_notifications.blueprint,
     alert_acknowledgements.blueprint,

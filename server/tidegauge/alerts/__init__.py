@@ -7,6 +7,7 @@
 - `rule_files`: Prometheus's rule files; `loading`: brings the stored rules in line with one.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
 - `silencing`: makes, lists and ends silences. `acknowledging`: somebody takes on what fires.
+- `backtest`: what a rule would have done over past data.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.

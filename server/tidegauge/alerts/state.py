@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertState, Condition
 
@@ -21,7 +22,7 @@ KEPT_UNKNOWN_MS = 86_400_000
 RESOLVED_KEPT_MS = 15 * 60_000
 """How long a resolved label set is still shown, as in Prometheus."""
 
-_COMPARE: dict[Condition, Callable[[float, float], bool]] = {
+COMPARE: dict[Condition, Callable[[Any, float], Any]] = {
     Condition.GT: operator.gt,
     Condition.LT: operator.lt,
     Condition.EQ: operator.eq,
@@ -30,6 +31,7 @@ _COMPARE: dict[Condition, Callable[[float, float], bool]] = {
     Condition.LTE: operator.le,
     Condition.ANY: lambda _value, _threshold: True,
 }
+"""Whether a value, or each of an array of values, is bad."""
 
 
 class Seen(StrEnum):
@@ -57,7 +59,7 @@ class Timing:
 
 def holds(condition: Condition, value: float, threshold: float) -> bool:
     """Return whether a value is bad; NaN is only ever `ne`, as in PromQL."""
-    return _COMPARE[condition](value, threshold)
+    return bool(COMPARE[condition](value, threshold))
 
 
 def advance(

@@ -4,7 +4,8 @@
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them;
-  `alert_acknowledgements`: who takes them on.
+  `alert_acknowledgements`: who takes them on;
+  `alert_backtest`: what a rule would have done.
 - `silences`: alerts of which nobody is told for a while; `matchers`: which these are.
 - `dashboards`: dashboards and panels; `dashboard_versions`: what was saved of them; `folders`.
   `dashboard_answers` writes them, `schemas` says what bodies are.

@@ -102,7 +102,7 @@ def list_rules() -> Response:
 def add_rule() -> Response:
     """Make an alert rule."""
     sender = current_principal()
-    view = alerts().add(_read_rule(), sender, current_actor())
+    view = alerts().add(make_rule(read_json(RuleBody)), sender, current_actor())
     rule = {**_describe_rule(view, sender), "alerts": []}
     return created_response({"data": rule}, f"/api/v1/alerts/{view.stored.rule.id}")
 
@@ -120,7 +120,8 @@ def read_rule(rule_id: int) -> Response:
 @describe(body=RuleBody)
 def change_rule(rule_id: int) -> Response:
     """Put a rule in the place of another; with another query its alerts end."""
-    return _answer(alerts().change(rule_id, _read_rule(), current_principal(), current_actor()))
+    rule = make_rule(read_json(RuleBody))
+    return _answer(alerts().change(rule_id, rule, current_principal(), current_actor()))
 
 
 @blueprint.delete("/<int:rule_id>")
@@ -172,18 +173,18 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
         "query": rule.query,
         "condition": rule.condition.value,
         "threshold": rule.threshold,
-        "duration": _write_duration(rule.hold_ms),
+        "duration": write_duration(rule.hold_ms),
         "severity": rule.severity.value,
         "enabled": rule.enabled,
         # A target may hold a password, or be one.
         "notification": [dict(one) if mine else hide_secrets(one) for one in rule.channels],
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
-        "keep_firing_for": _write_duration(rule.keep_firing_ms),
+        "keep_firing_for": write_duration(rule.keep_firing_ms),
         "no_data": rule.no_data.value,
         "on_error": rule.on_error.value,
-        "interval": _write_duration(rule.interval_ms),
-        "repeat": _write_duration(rule.repeat_ms),
+        "interval": write_duration(rule.interval_ms),
+        "repeat": write_duration(rule.repeat_ms),
         "owner_id": rule.owner_id,
         "file": None if rule.origin is None else rule.origin.file,
         "created_at": rule.created_ms,
@@ -195,8 +196,12 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
     }
 
 
-def _read_rule() -> AlertRule:
-    body = read_json(RuleBody)
+def make_rule(body: RuleBody) -> AlertRule:
+    """Return the rule of a body, not checked yet.
+
+    Raises:
+        InvalidRule: a field says nothing. QuerySyntaxError.
+    """
     if body.threshold is None and body.condition != "any":
         raise InvalidRule("threshold", "it is missing")
     channels: Sequence[dict[str, Any]] = (
@@ -227,7 +232,8 @@ def _read_rule() -> AlertRule:
     )
 
 
-def _write_duration(duration_ms: int) -> str:
+def write_duration(duration_ms: int) -> str:
+    """Return a duration as people write it."""
     return format_duration(duration_ms * NS_PER_MS)
 
 

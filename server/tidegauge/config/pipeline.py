@@ -140,6 +140,16 @@ class AlertsConfig:
         low=100,
         high=5000,
     )
+    backtest_timeout_s: int = setting(
+        "TIDEGAUGE_BACKTEST_TIMEOUT_SECONDS", 60, "Longest backtest.", low=1, high=3600
+    )
+    backtest_steps: int = setting(
+        "TIDEGAUGE_BACKTEST_STEPS",
+        100_000,
+        "Evaluations of one backtest; over a longer range the rule is evaluated less often.",
+        low=10,
+        high=10_000_000,
+    )
     host: str = setting(
         "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."
     )

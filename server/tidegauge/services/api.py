@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
+from tidegauge.alerts.backtest.service import BacktestService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -66,6 +67,7 @@ class Services:
     alerts: AlertService | None
     silences: SilenceService | None
     acknowledging: AcknowledgeService | None
+    backtests: BacktestService
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts

@@ -9,6 +9,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
+from tidegauge.alerts.backtest.service import BacktestService
 from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
@@ -99,22 +100,23 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     )
     running = RunningSamples(config.query)
     alerts = _make_alerts(storage, parser, tools)
+    query = QueryService(
+        samples=samples,
+        engine=make_engine(config),
+        parser=parser,
+        admission=admission,
+        running=running,
+        config=config.query,
+        meters=meters,
+        monotonic=tools.monotonic,
+        cache=make_result_cache(config, tools, meters, cache, watch, admission),
+    )
     return Services(
         config=config,
         tools=tools,
         meters=meters,
         parser=parser,
-        query=QueryService(
-            samples=samples,
-            engine=make_engine(config),
-            parser=parser,
-            admission=admission,
-            running=running,
-            config=config.query,
-            meters=meters,
-            monotonic=tools.monotonic,
-            cache=make_result_cache(config, tools, meters, cache, watch, admission),
-        ),
+        query=query,
         listings=Listings(
             catalogue=storage.catalogue, parser=parser, admission=admission, config=config.query
         ),
@@ -124,6 +126,9 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         alerts=alerts,
         silences=_make_silences(storage, tools),
         acknowledging=_make_acknowledging(storage, tools),
+        backtests=BacktestService(
+            query=query, parser=parser, config=config, monotonic=tools.monotonic
+        ),
         ingest=_make_ingest(config, storage, queue, publishing, tools, meters),
         storage=storage,
         queue=queue,

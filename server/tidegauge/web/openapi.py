@@ -81,6 +81,7 @@ class Description:
         query: the schema of each query parameter.
         status: of success.
         answer: the media type of success; "": no body.
+        other_answer: another media type that success may have, "": none.
         refusal: the schema of another body that a refusal may have, "": none.
     """
 
@@ -88,6 +89,7 @@ class Description:
     query: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     status: int = 200
     answer: str = _JSON
+    other_answer: str = ""
     refusal: str = ""
 
 
@@ -97,12 +99,17 @@ def describe(
     query: Mapping[str, Mapping[str, object]] | None = None,
     status: int = 200,
     answer: str = _JSON,
+    other_answer: str = "",
     refusal: str = "",
 ) -> Callable[[View], View]:
     """Say of a view what the document tells; see `Description`."""
 
     def mark(view: View) -> View:
-        setattr(view, _DESCRIPTION, Description(body, query or {}, status, answer, refusal))
+        setattr(
+            view,
+            _DESCRIPTION,
+            Description(body, query or {}, status, answer, other_answer, refusal),
+        )
         return view
 
     return mark
@@ -144,7 +151,9 @@ def _describe_operation(
     said: Description = getattr(view, _DESCRIPTION, Description())
     permission = find_permission(view) or ""
     error = next((name for prefix, name in _ERRORS if rule.rule.startswith(prefix)), "Error")
-    content: dict[str, Any] = {said.answer: {"schema": {}}} if said.answer else {}
+    content: dict[str, Any] = {
+        kind: {"schema": {}} for kind in (said.answer, said.other_answer) if kind
+    }
     operation: dict[str, Any] = {
         "operationId": f"{rule.endpoint}.{method.lower()}",
         "tags": [rule.endpoint.partition(".")[0]],
