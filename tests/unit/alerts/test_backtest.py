@@ -249,6 +249,20 @@ def test_more_bad_series_than_a_rule_may_have_fail_as_in_an_evaluation() -> None
         keep(make_rule(), table)
 
 
+def test_a_rule_with_a_limit_fails_above_it() -> None:
+    table = {make_labels({"host": name}): [1.0, 6.0] for name in "abc"}
+
+    assert keep(make_rule(hold_ms=0, limit=3), table).trials[0].spells == 3
+    with pytest.raises(QueryFailed, match="3 series are bad"):
+        keep(make_rule(limit=2), table)
+
+
+def test_the_query_is_asked_as_of_earlier_and_the_alert_is_of_the_evaluation() -> None:
+    (spell,) = keep(make_rule(hold_ms=0, query_offset_ms=60_000), {NAMES[1]: [1.0, 6.0]}).fired
+
+    assert spell.fired_ms == STEP_MS + 60_000
+
+
 def test_spells_are_counted_beyond_those_that_are_kept() -> None:
     report = keep(make_rule(hold_ms=0), {NAMES[1]: [6.0, 1.0] * (MAX_SPELLS + 7)})
 

@@ -15,7 +15,7 @@ from tidegauge.alerts.state import COMPARE, Seen
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertRule, Policy
 from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
-from tidegauge.promql.value import Result, Scalar, Vector
+from tidegauge.promql.value import Result, Scalar, Value, Vector
 
 SEEN = (Seen.FALSE, Seen.TRUE, Seen.UNKNOWN)
 """What the numbers of a grid mean."""
@@ -45,15 +45,17 @@ def judge_grid(rule: AlertRule, result: Result, standing: Collection[Labels]) ->
 
     Args:
         rule: the rule.
-        result: of its query.
+        result: of its query, asked as of the rule's `query_offset_ms` before the evaluations.
         standing: label sets that are wanted in any case, since they stand somewhere.
     Raises:
         QueryFailed: it gives no numbers, two series differ by their metric only, or more label
             sets than MAX_ALERTS are bad at once.
     """
-    labels, values, present = _read_table(result)
+    # The query was asked as of earlier than the evaluation is.
+    steps_ms = result.steps_ms + rule.query_offset_ms
+    labels, values, present = _read_table(result.value, steps_ms)
     bad = COMPARE[rule.condition](values, rule.threshold) & present
-    _check_count(bad, result.steps_ms)
+    _check_count(bad, steps_ms, rule.limit or MAX_ALERTS)
     rows = np.flatnonzero(bad.any(axis=1)).tolist()
     at = {name: row for row, name in enumerate(labels)} if standing else {}
     there = {labels[row] for row in rows}
@@ -64,13 +66,13 @@ def judge_grid(rule: AlertRule, result: Result, standing: Collection[Labels]) ->
         # That of the rule as a whole may come to be at any time.
         rows += [at[EMPTY_LABELS]] if EMPTY_LABELS in at else []
         absent += [] if EMPTY_LABELS in at else [EMPTY_LABELS]
-    shape = (len(absent), len(result.steps_ms))
+    shape = (len(absent), len(steps_ms))
     chosen = [labels[row] for row in rows] + absent
     here = np.concatenate([present[rows], np.zeros(shape, bool)])
     seen = np.concatenate([bad[rows], np.zeros(shape, bool)]).astype(np.uint8)
     _judge_missing(rule, chosen, seen, here, np.any(present, axis=0))
     shown = np.where(here[: len(rows)], values[rows], np.nan)
-    return Grid(chosen, seen, np.concatenate([shown, np.full(shape, np.nan)]), result.steps_ms)
+    return Grid(chosen, seen, np.concatenate([shown, np.full(shape, np.nan)]), steps_ms)
 
 
 def _judge_missing(
@@ -86,8 +88,7 @@ def _judge_missing(
                 seen[row, ~known] = _TRUE
 
 
-def _read_table(result: Result) -> tuple[list[Labels], np.ndarray, np.ndarray]:
-    value = result.value
+def _read_table(value: Value, steps_ms: np.ndarray) -> tuple[list[Labels], np.ndarray, np.ndarray]:
     if isinstance(value, Scalar):
         table = np.reshape(value.values, (1, -1))
         return [EMPTY_LABELS], table, np.ones(table.shape, bool)
@@ -96,7 +97,7 @@ def _read_table(result: Result) -> tuple[list[Labels], np.ndarray, np.ndarray]:
     names = [drop_name(one) for one in value.labels]
     if len(set(names)) == len(names):
         return names, value.values, value.present
-    return _merge(names, value, result.steps_ms)
+    return _merge(names, value, steps_ms)
 
 
 def _merge(
@@ -119,11 +120,11 @@ def _merge(
     return list(at), values, present
 
 
-def _check_count(bad: np.ndarray, steps_ms: np.ndarray) -> None:
-    counts = bad.sum(axis=0)
-    over = np.flatnonzero(counts > MAX_ALERTS)
+def _check_count(bad: np.ndarray, steps_ms: np.ndarray, most: int) -> None:
+    counts, most = bad.sum(axis=0), min(most, MAX_ALERTS)
+    over = np.flatnonzero(counts > most)
     if len(over):
         raise QueryFailed(
-            f"{counts[over[0]]} series are bad at {int(steps_ms[over[0]])} ms, and a rule fails "
-            f"with more than {MAX_ALERTS}; aggregate them in the query"
+            f"{counts[over[0]]} series are bad at {int(steps_ms[over[0]])} ms, and this rule fails "
+            f"with more than {most}; aggregate them in the query"
         )

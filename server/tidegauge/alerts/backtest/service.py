@@ -158,7 +158,7 @@ class BacktestService:
                 f"done {done / plan.steps:.0%} of its evaluations; choose a shorter range, or "
                 "raise TIDEGAUGE_BACKTEST_TIMEOUT_SECONDS"
             )
-        first_ms = plan.start_ms + done * plan.step_ms
+        first_ms = plan.start_ms + done * plan.step_ms - plan.rule.query_offset_ms
         try:
             return self._query.range(
                 plan.rule.query,
