@@ -11,6 +11,7 @@
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.
+- `heartbeat`: a sign of life for a watcher outside.
 
 `services` wires it, `api` and `compat` show it. Nothing here knows Flask or SQL.
 """

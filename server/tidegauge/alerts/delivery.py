@@ -79,6 +79,7 @@ class Delivery:
         threads: channels served at once.
         attempt_s: longest time of one attempt; none begins that might outlast its claim.
         on_outcome: is told channel type and "sent", "retry", "failed" or "refused".
+        on_look: is called whenever the outbox was looked into.
         random: for the jitter.
         monotonic: seconds.
         pause: waits seconds between attempts to write the outcome down.
@@ -94,6 +95,7 @@ class Delivery:
         threads: int,
         attempt_s: float,
         on_outcome: Outcome = lambda _type, _outcome: None,
+        on_look: Callable[[], None] = lambda: None,
         random: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
@@ -101,7 +103,8 @@ class Delivery:
         self._outbox, self._notifiers, self.log = outbox, notifiers, log
         self._targets = _Targets(make_breaker)
         self._threads, self._attempt_s = threads, attempt_s
-        self._on_outcome, self._random = on_outcome, random or Random()
+        self._on_outcome, self._on_look = on_outcome, on_look
+        self._random = random or Random()
         self._monotonic, self._pause = monotonic, pause
         self._lock = threading.Lock()
         self._busy: set[str] = set()
@@ -129,6 +132,7 @@ class Delivery:
             while not stop.wait(LOOK_EVERY_S):
                 try:
                     self._start_due()
+                    self._on_look()
                 except Unavailable as fault:
                     self.log.warning("the outbox cannot be read", error=fault.message)
         finally:

@@ -29,6 +29,7 @@ class Turns:
         lease: who may.
         evaluator: does it.
         meters: the instruments.
+        on_turn: is told the token of each turn that is taken.
         monotonic: seconds.
         log: is told of turns.
     """
@@ -41,12 +42,19 @@ class Turns:
         meters: AlertInstruments,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
+        on_turn: Callable[[int], None] = lambda _token: None,
     ) -> None:
+        self._on_turn = on_turn
         self._lease, self._evaluator, self._meters = lease, evaluator, meters
         self._monotonic, self._log = monotonic, log
         self._token: int | None = None
         self._away = False
         self._looked_s = monotonic()
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is this one's turn, as far as it knows."""
+        return self._token is not None
 
     def run(self, stop: threading.Event) -> None:
         """Take turns until the event is set; then let the next one take over at once."""
@@ -97,6 +105,7 @@ class Turns:
             self._token = hold.token
             self._evaluator.forget()
             self._meters.leading.set(1)
+            self._on_turn(hold.token)
             self._log.info("this evaluator is at work", token=hold.token)
         else:
             hold = self._lease.renew(self._token)

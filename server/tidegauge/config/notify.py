@@ -92,3 +92,14 @@ class NotifyConfig:
         "reach; all: every one; empty: none.",
         check=parse_allowed_networks,
     )
+    heartbeat_url: str = setting(
+        "TIDEGAUGE_HEARTBEAT_URL",
+        "",
+        "Posted to by the evaluator that leads while rules are evaluated and notifications are "
+        "delivered; for a watcher elsewhere that raises an alarm when nothing comes. Private "
+        "addresses need TIDEGAUGE_WEBHOOK_ALLOW_PRIVATE. Empty: none.",
+        secret=True,
+    )
+    heartbeat_s: int = setting(
+        "TIDEGAUGE_HEARTBEAT_SECONDS", 60, "How often it is posted to.", low=1, high=3600
+    )

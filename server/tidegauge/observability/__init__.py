@@ -4,6 +4,7 @@
   `ingest_instruments`: those of ingestion and its writer; `cache_instruments`: those of the caches;
   `resilience_instruments`: those of circuit breakers and rate limits; `alert_instruments`: those of
   the evaluator; `notification_instruments`: those of the delivery of notifications.
+- `upkeep_instruments`: what the evaluator that leads sees of the whole installation.
 - `process_slot`: a name for this process that its successor gets again.
 - `logs`: JSON lines.
 - `tracing`: spans, which any room may begin; `trace_export`: where they go.

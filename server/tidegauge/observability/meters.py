@@ -30,6 +30,7 @@ from tidegauge.observability.cache_instruments import CacheInstruments
 from tidegauge.observability.ingest_instruments import LATENCY_BUCKETS_S, IngestInstruments
 from tidegauge.observability.notification_instruments import NotificationInstruments
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
+from tidegauge.observability.upkeep_instruments import UpkeepInstruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -72,11 +73,13 @@ class Meters:
         alerts: the evaluator of alert rules.
         resilience: circuit breakers and rate limits.
         notifications: what became of notifications.
+        upkeep: what the evaluator that leads sees of the whole installation.
         query_requests: queries by `kind` (instant, range, listing, raw) and `outcome`.
         query_latency_s: time of a query, waiting included, by `kind`.
         query_samples: samples that queries read.
         http_requests: requests by `status`.
-        queue_depth: messages accepted by the in-process queue and not yet committed.
+        queue_depth: messages accepted by the queue and not yet committed.
+        queue_limit: the most that it takes.
         db_connections_active: database connections in use.
         db_connections_limit: the most there may be.
         own_metrics_failures: rounds in which own metrics were not stored.
@@ -97,6 +100,7 @@ class Meters:
         self.alerts = AlertInstruments(self._registry)
         self.resilience = ResilienceInstruments(self._registry)
         self.notifications = NotificationInstruments(self._registry)
+        self.upkeep = UpkeepInstruments(self._registry)
         self._make_query()
         self._make_parts(queue_is_shared)
 
@@ -143,6 +147,12 @@ class Meters:
         self.queue_depth = Gauge(
             "queue_depth",
             "Messages in the ingestion queue that are not committed yet.",
+            multiprocess_mode="livemax" if queue_is_shared else "livesum",
+            registry=registry,
+        )
+        self.queue_limit = Gauge(
+            "queue_limit",
+            "Most messages that the ingestion queue takes.",
             multiprocess_mode="livemax" if queue_is_shared else "livesum",
             registry=registry,
         )

@@ -8,9 +8,10 @@
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.
+- `upkeep`: what the evaluator that leads looks after: sizes, the heartbeat.
 - `commands`: what a command works on the database with.
 - `exposing`: what a process without the API shows of itself.
-- `kept_alive`: a thread whose work is started again when it fails.
+- `kept_alive`: a thread whose work is started again when it fails; `pulse`: whether it hangs.
 - `api`: the services behind the routes, put together by `assembly`; `worker`: those of a worker
   process; `evaluator`: those of an evaluator of alert rules.
 

@@ -173,6 +173,7 @@ class Services:
 
     def sample_meters(self) -> None:
         """Bring the gauges of this process up to date."""
+        self.meters.queue_limit.set(self.queue.limit)
         try:
             self.meters.queue_depth.set(self.queue.depth())
         except Unavailable:

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.evaluator import Evaluator
 from tidegauge.alerts.live_state import LiveState
-from tidegauge.alerts.turns import LEASE_S, Turns
+from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
@@ -38,7 +38,9 @@ from tidegauge.services.parts import (
     open_shared_cache,
     open_storage_parts,
 )
+from tidegauge.services.pulse import Pulse
 from tidegauge.services.storing import Storing, open_storing
+from tidegauge.services.upkeep import Sizes, make_heartbeat
 
 STOP_S = 15.0
 OWN_METRICS_STOP_S = 8.0
@@ -56,6 +58,7 @@ class EvaluatorServices:
         cache: gets a copy of where alerts stand.
         turns: evaluates while it has the lease.
         deliver: tells people until an event is set, whoever has the lease.
+        delivering: when that last looked for work.
         storing: stores what this process makes of samples.
         tracing: its spans.
     """
@@ -67,6 +70,7 @@ class EvaluatorServices:
     cache: Cache
     turns: Turns
     deliver: Callable[[threading.Event], None]
+    delivering: Pulse
     storing: Storing
     tracing: Tracing
     health: Health = field(init=False)
@@ -75,19 +79,41 @@ class EvaluatorServices:
     _exposition: Exposition | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        works = {"evaluator": self.turns.run, "delivery": self.deliver}
         self._threads = {
             name: KeptAlive(name, work, monotonic=self.tools.monotonic, log=self.tools.log)
-            for name, work in works.items()
+            for name, work in self._list_works().items()
         }
         self.health = Health(
             {
                 "database": timed_check(self.storage.ping, monotonic=self.tools.monotonic),
                 "rules": self.turns.check,
+                "outbox": self.delivering.check,
                 **{name: thread.check for name, thread in self._threads.items()},
             },
             monotonic=self.tools.monotonic,
         )
+
+    def _list_works(self) -> dict[str, Callable[[threading.Event], None]]:
+        assert self.storage.alerts is not None
+
+        def leads() -> bool:
+            return self.turns.leads
+
+        sizes = Sizes(
+            upkeep=self.storage.alerts.upkeep,
+            config=self.config,
+            tools=self.tools,
+            meters=self.meters,
+            leads=leads,
+        )
+        works = {"evaluator": self.turns.run, "delivery": self.deliver, "sizes": sizes.run}
+        if self.config.notify.heartbeat_url:
+            checks = {"rules": self.turns.check, "outbox": self.delivering.check}
+            heartbeat = make_heartbeat(
+                self.config, self.tools, self.meters, leads=leads, checks=checks
+            )
+            works["heartbeat"] = heartbeat.run
+        return works
 
     def start(self) -> None:
         """Start evaluating, and showing how that goes.
@@ -152,6 +178,7 @@ def build_evaluator(
     tables = storage.alerts
     meters = Meters()
     cache = open_shared_cache(config, tools, max_connections=2, on_error=meters.cache.failed)
+    delivering = Pulse(LATE_S, monotonic=tools.monotonic)
     services = EvaluatorServices(
         config=config,
         tools=tools,
@@ -162,11 +189,15 @@ def build_evaluator(
             lease=tables.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
             evaluator=make_evaluator(config, tools, meters, storage, tables, cache),
             meters=meters.alerts,
+            on_turn=meters.upkeep.lease_token.set,
             monotonic=tools.monotonic,
             log=tools.log,
         ),
         # A fresh one at each start: one that has ended takes nothing more.
-        deliver=lambda stop: make_delivery(config, tools, meters, outbox=tables.outbox).run(stop),
+        deliver=lambda stop: make_delivery(
+            config, tools, meters, outbox=tables.outbox, on_look=delivering.beat
+        ).run(stop),
+        delivering=delivering,
         storing=open_storing(config, tools, meters, storage),
         tracing=make_tracing(config, tools, "evaluator"),
     )

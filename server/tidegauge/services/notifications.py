@@ -18,8 +18,19 @@ _NEVER_TOO_SLOW_S = 3600
 _BREAKERS_NAME = "notifications"
 
 
-def make_delivery(config: Config, tools: Tools, meters: Meters, *, outbox: Outbox) -> Delivery:
-    """Return what delivers from an outbox; its `run(stop)` wants a thread."""
+def make_delivery(
+    config: Config,
+    tools: Tools,
+    meters: Meters,
+    *,
+    outbox: Outbox,
+    on_look: Callable[[], None] = lambda: None,
+) -> Delivery:
+    """Return what delivers from an outbox; its `run(stop)` wants a thread.
+
+    Args:
+        on_look: is called whenever the outbox was looked into.
+    """
     breaker_config = BreakerConfig(
         timeout_s=_NEVER_TOO_SLOW_S,
         error_percent=100,
@@ -51,5 +62,6 @@ def make_delivery(config: Config, tools: Tools, meters: Meters, *, outbox: Outbo
         threads=config.notify.threads,
         attempt_s=config.notify.timeout_s,
         on_outcome=meters.notifications.outcome,
+        on_look=on_look,
         monotonic=tools.monotonic,
     )

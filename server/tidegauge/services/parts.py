@@ -34,6 +34,7 @@ from tidegauge.storage.outbox import Outbox
 from tidegauge.storage.protocol import AnnotationStore, Catalogue, SampleEngine
 from tidegauge.storage.recording_rules import RecordingRules
 from tidegauge.storage.silences import Silences
+from tidegauge.storage.upkeep import Upkeep
 from tidegauge.storage.users import Users
 
 PING_TIMEOUT_S = 2.0
@@ -63,6 +64,7 @@ class AlertTables:
     outbox: Outbox
     silences: Silences
     acknowledgements: Acknowledgements
+    upkeep: Upkeep
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -130,6 +132,7 @@ class QueueParts:
         publisher: takes messages.
         dead_letters: what was put aside.
         depth: how many messages are not settled; raises Unavailable when nobody can say.
+        limit: the most there may be.
         check: its health.
         close: lets go of it.
         confirm_timeout_s: how long a request waits until its messages are durable.
@@ -141,6 +144,7 @@ class QueueParts:
     publisher: Publisher
     dead_letters: DeadLetters
     depth: Callable[[], int]
+    limit: int
     check: Check
     close: Callable[[], None]
     confirm_timeout_s: float
@@ -183,6 +187,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             outbox=Outbox(pool=opened.pool),
             silences=Silences(pool=opened.pool),
             acknowledgements=Acknowledgements(pool=opened.pool),
+            upkeep=Upkeep(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

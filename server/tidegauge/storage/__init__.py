@@ -20,6 +20,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `alert_changes`, which writes what one evaluation comes to;
   `silences`: of which of them nobody is told; `acknowledgements`: who has taken which on.
 - `recording_rules`: the queries whose answers are written down.
+- `upkeep`: what an operator watches of the database itself.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.
 - `dashboards`, `dashboard_folders`, `dashboard_files`: dashboards with their versions, and the
   files they came from; `dashboard_rows`: what is in them.
