@@ -37,7 +37,14 @@ def told(services: Services, config: Config) -> str:
         enqueue(
             lent,
             [
-                NewNotification(9, rule_id, HOOK, {"status": one, "labels": {"n": one}})
+                NewNotification(
+                    9,
+                    rule_id,
+                    HOOK,
+                    {"status": one, "labels": {"n": one}},
+                    receiver="dba",
+                    group_key=one,
+                )
                 for one in statuses
             ],
         )
@@ -67,6 +74,7 @@ def test_the_log_says_what_came_of_each_newest_first(services: Services, told: s
     assert rows[2]["next_attempt_at"] is None
     assert rows[2]["finished_at"] >= rows[2]["created_at"]
     assert rows[2]["labels"] == {"n": "firing"}
+    assert (rows[2]["receiver"], rows[2]["group_key"]) == ("dba", "firing")
 
 
 def test_no_secret_of_a_channel_is_shown(services: Services, told: str) -> None:

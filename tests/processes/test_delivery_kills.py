@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 import structlog
 from tidegauge.config import Config, NotifyConfig
@@ -63,19 +64,21 @@ def let_claims_run_out(pool: Pool) -> None:
         lent.execute("UPDATE notifications SET claimed_until = now() WHERE state = 'pending'")
 
 
-@pytest.mark.parametrize("killed_at", [1, 7, 20])
+@pytest.mark.parametrize(("killed_at", "members"), [(1, "a"), (7, "abc"), (20, "ab")])
 def test_a_kill_loses_nothing_and_repeats_what_was_on_its_way_under_its_key(
-    receiver: Receiver, pool: Pool, deliver: Deliver, killed_at: int
+    receiver: Receiver, pool: Pool, deliver: Deliver, killed_at: int, members: str
 ) -> None:
     new = [
         NewNotification(
             9,
             7,
             {"type": "webhook", "target": f"{receiver.url}/{target}"},
-            make_payload(labels={"n": str(number)}),
+            make_payload(labels={"n": str(number), "m": member}),
+            group_key=str(number),
         )
         for number in range(SERIES)
         for target in range(TARGETS)
+        for member in members
     ]
     with pool.transaction() as lent:
         enqueue(lent, new)
@@ -100,9 +103,17 @@ def test_a_kill_loses_nothing_and_repeats_what_was_on_its_way_under_its_key(
         pass
     heir.close()
 
-    rows = Outbox(pool=pool).read_log(7, before=None, limit=99)
+    rows = Outbox(pool=pool).read_log(7, before=None, limit=999)
     times = Counter(posted.headers["idempotency-key"] for posted in receiver.posted)
     assert {row.state for row in rows} == {"sent"}
     assert times.keys() == {row.idempotency_key for row in rows}
     assert max(times.values()) <= 2
-    assert sum(times.values()) - len(rows) <= TARGETS
+    assert len(times) == SERIES * TARGETS
+    assert sum(times.values()) - len(times) <= TARGETS
+    told: dict[str, set[bytes]] = {}
+    for posted in receiver.posted:
+        told.setdefault(posted.headers["idempotency-key"], set()).add(posted.body)
+    assert {len(bodies) for bodies in told.values()} == {1}
+    assert {len(orjson.loads(posted.body)["alerts"]) for posted in receiver.posted} == {
+        len(members)
+    }

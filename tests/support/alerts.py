@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tidegauge.alerts.telling import own_channels
 from tidegauge.auth.actor import SYSTEM
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Condition
 from tidegauge.storage.alert_changes import Change, Evaluated
@@ -35,7 +36,7 @@ def make_change(
         at_ms=now_ms,
     )
     payload = {"status": "firing", "labels": dict(instance.labels)} if told else None
-    return Change(instance, event=event, payload=payload)
+    return Change(instance, event=event, payload=payload, channels=own_channels(rule))
 
 
 def make_evaluated(rule: AlertRule, *changes: Change, **fields: Any) -> Evaluated:

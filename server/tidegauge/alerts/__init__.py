@@ -1,7 +1,7 @@
 """Alerts: what rules say, when they fire, and who is told.
 
 - `state`: the pure state machine of one label set; `evaluation`: what one answer to a rule's query
-  means for all of them; `payloads`: what people are told.
+  means for all of them; `telling`: who is told, and when again; `payloads`: what.
 - `rules`: what a rule may be; `service`: makes, changes, deletes and shows them;
   `marks`: what alerts went through, on the time axis.
 - `rule_files`: Prometheus's rule files; `loading`: brings the stored rules in line with one.

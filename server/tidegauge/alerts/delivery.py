@@ -36,7 +36,7 @@ Outcome = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class _Lane:
-    """What one thread delivers, one after the other: the notifications of one channel."""
+    """What one thread delivers, one after the other: the messages of one channel."""
 
     waiting: list[ClaimedNotification]
     until_s: float
@@ -68,7 +68,7 @@ class _Targets:
 class Delivery:
     """Hands over what is due, at least once, and records what came of it.
 
-    Of one channel one notification is on its way at a time, so that a target that hangs holds one
+    Of one channel one message is on its way at a time, so that a target that hangs holds one
     thread and no more.
 
     Args:
@@ -117,7 +117,7 @@ class Delivery:
         return self._stopping.is_set()
 
     def deliver_due(self) -> int:
-        """Try everything that is due now, and return how many once it is written down.
+        """Try everything that is due now, and return how many messages once it is written down.
 
         Raises:
             Unavailable: the outbox cannot be read.
@@ -211,6 +211,7 @@ class Delivery:
         self.log.warning(
             "notification not delivered, tried again",
             notification=one.id,
+            alerts=len(one.alerts),
             rule=one.rule_id,
             channel=kind,
             attempt=one.attempt,
@@ -236,6 +237,7 @@ class Delivery:
         self.log.error(
             "notification failed",
             notification=one.id,
+            alerts=len(one.alerts),
             rule=one.rule_id,
             channel=kind,
             attempts=one.attempt,

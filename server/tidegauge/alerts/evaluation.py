@@ -9,9 +9,11 @@ import numpy as np
 
 from tidegauge.alerts.payloads import alert_annotations, alert_labels, make_payload
 from tidegauge.alerts.state import RESOLVED_KEPT_MS, Seen, Timing, advance, holds
+from tidegauge.alerts.telling import choose_channels, due_again, may_be_due_again, own_channels
 from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
+from tidegauge.model.routing import RoutedChannel, Routing
 from tidegauge.model.silences import Silence
 from tidegauge.promql.value import Result, Scalar, Vector
 from tidegauge.storage.alert_changes import Change
@@ -19,6 +21,8 @@ from tidegauge.storage.alert_events import AlertEvent
 
 MAX_ALERTS = 2000
 """Most alerts of one rule; more tell nobody more."""
+
+NO_ROUTES = Routing()
 
 Expand = Callable[[AlertRule, AlertInstance], Mapping[str, str]]
 """Returns a rule's annotations, filled in for an alert."""
@@ -76,6 +80,7 @@ def evaluate(
     expand: Expand,
     silences: Sequence[Silence] = (),
     acknowledged: Collection[int] = (),
+    routing: Routing = NO_ROUTES,
 ) -> list[Change]:
     """Return what is to be stored after one evaluation.
 
@@ -88,6 +93,7 @@ def evaluate(
         expand: fills in its annotations.
         silences: of which alerts nobody is told that they fire.
         acknowledged: the events of firings of which nobody is told again.
+        routing: whom to tell where the rule does not say.
     Raises:
         QueryFailed: more label sets than MAX_ALERTS are bad.
     """
@@ -101,7 +107,7 @@ def evaluate(
         bad += seen is Seen.TRUE
         if bad > MAX_ALERTS:
             raise QueryFailed(f"more than {MAX_ALERTS} series are bad; aggregate them in the query")
-        change = _make_change(rule, before, after, now_ms, expand, silences, acknowledged)
+        change = _make_change(rule, before, after, now_ms, expand, silences, acknowledged, routing)
         if change is not None:
             changes.append(change)
     return changes
@@ -123,6 +129,7 @@ def end_alert(rule: AlertRule, instance: AlertInstance, *, reason: str, now_ms: 
         payload=make_payload(rule, ended, "resolved", alert_annotations(rule, ended, now_ms=now_ms))
         if firing and instance.notified_ms is not None
         else None,
+        channels=own_channels(rule),
         forgotten=True,
     )
 
@@ -163,8 +170,10 @@ def _make_change(
     expand: Expand,
     silences: Sequence[Silence],
     acknowledged: Collection[int],
+    routing: Routing,
 ) -> Change | None:
-    status, muted_by = _choose_status(rule, before, after, now_ms), None
+    status, channels = _choose_told(rule, before, after, now_ms, routing)
+    muted_by = None
     if status == "repeat" and after.event_id in acknowledged:
         status = ""
     # Who was told that it fires is told that it is over, in a silence, too.
@@ -178,27 +187,31 @@ def _make_change(
     if before.state is not after.state:
         details = {} if muted_by is None else {"silence_id": muted_by}
         event = _make_event(rule, before, after, now_ms, details)
-        return Change(told, event=event, payload=payload)
+        return Change(told, event=event, payload=payload, channels=channels)
     if after.state is AlertState.RESOLVED:
         old = now_ms - (after.resolved_ms or 0) >= RESOLVED_KEPT_MS
         return Change(after, forgotten=True) if old else None
-    return None if told == before else Change(told, payload=payload)
+    return None if told == before else Change(told, payload=payload, channels=channels)
 
 
-def _choose_status(
-    rule: AlertRule, before: AlertInstance, after: AlertInstance, now_ms: int
-) -> str:
-    """Return what people are to hear of, were it not for silences; "" for nothing."""
+def _choose_told(
+    rule: AlertRule, before: AlertInstance, after: AlertInstance, now_ms: int, routing: Routing
+) -> tuple[str, tuple[RoutedChannel, ...]]:
+    """Return what is to be told, were it not for silences, and to whom; "" for nothing."""
     if after.state is AlertState.FIRING:
         if after.notified_ms is None:
-            return "firing"
-        return "repeat" if _is_due_again(rule, after, now_ms) else ""
+            channels = choose_channels(rule, alert_labels(rule, after), routing)
+            # With nobody to tell it stays untold: who comes into the routes later hears of it.
+            return ("firing" if channels else ""), channels
+        if not may_be_due_again(rule, after, routing, now_ms=now_ms):
+            return "", ()
+        channels = choose_channels(rule, alert_labels(rule, after), routing)
+        channels = due_again(channels, rule, after, now_ms=now_ms)
+        return ("repeat" if channels else ""), channels
     ends = before.state is AlertState.FIRING and after.state is AlertState.RESOLVED
-    return "resolved" if ends and before.notified_ms is not None else ""
-
-
-def _is_due_again(rule: AlertRule, instance: AlertInstance, now_ms: int) -> bool:
-    return rule.repeat_ms > 0 and now_ms - (instance.notified_ms or 0) >= rule.repeat_ms
+    if not ends or before.notified_ms is None:
+        return "", ()
+    return "resolved", choose_channels(rule, alert_labels(rule, after), routing)
 
 
 def _make_event(

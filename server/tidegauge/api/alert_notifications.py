@@ -43,6 +43,8 @@ def _describe(row: LoggedNotification) -> dict[str, object]:
         "labels": row.payload.get("labels"),
         # A target may hold a password, or be one.
         "channel": hide_secrets(row.channel),
+        "receiver": row.receiver,
+        "group_key": row.group_key,
         "state": row.state,
         "attempts": row.attempts,
         "answer": row.last_answer,

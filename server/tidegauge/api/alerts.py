@@ -276,6 +276,7 @@ def _describe_event(event: AlertEvent, taken: Acknowledgement | None) -> dict[st
         "severity": event.severity,
         "details": dict(event.details),
         "acknowledgement": None if taken is None else describe_acknowledgement(taken),
+        "notification_failed": event.notification_failed,
     }
 
 

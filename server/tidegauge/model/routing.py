@@ -100,13 +100,20 @@ class Routing:
     Args:
         receivers: channels by the receiver's name.
         root: where alerts enter; None: nobody is told by routes.
+        shortest_repeat_ms: after how long, at the soonest, any route tells again; None: none says.
     """
 
     receivers: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)
     root: Route | None = None
+    shortest_repeat_ms: int | None = field(init=False, compare=False)
     _chosen: dict[Labels, tuple[RoutedChannel, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        routes = [] if self.root is None else _walk(self.root)
+        shortest_ms = min((one.repeat_ms for one in routes if one.repeat_ms), default=None)
+        object.__setattr__(self, "shortest_repeat_ms", shortest_ms)
 
     def choose(self, labels: Labels) -> tuple[RoutedChannel, ...]:
         """Return whom to tell of an alert with these labels, each once per group."""
@@ -120,13 +127,6 @@ class Routing:
     def explain(self, labels: Labels) -> list[RouteStep]:
         """Return the routes that are looked at for these labels, from the root down."""
         return [] if self.root is None else _explain(self.root, "", labels)
-
-    def shortest_repeat_ms(self) -> int | None:
-        """Return the shortest time after which any route tells again; None: none says."""
-        if self.root is None:
-            return None
-        told = [one.repeat_ms for one in _walk(self.root) if one.repeat_ms]
-        return min(told, default=None)
 
     def _choose(self, labels: Labels) -> tuple[RoutedChannel, ...]:
         if self.root is None:

@@ -15,7 +15,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `metric_names`, `fingerprints`, `texts`, `moments`.
 - `users`, `credentials`, `audit`: people, their sessions and tokens, the log of changes, with
   `accounts_rows` as their data.
-- `outbox`: the notifications to deliver, and what came of them.
+- `outbox`: the notifications to deliver, and what came of them; `outbox_statements`: its SQL.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
   `alert_changes`, which writes what one evaluation comes to;
   `silences`: of which of them nobody is told; `acknowledgements`: who has taken which on.

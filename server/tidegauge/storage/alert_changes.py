@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from psycopg2.extensions import cursor
 
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
+from tidegauge.model.routing import RoutedChannel
 from tidegauge.storage.acknowledgements import end_acknowledgements
 from tidegauge.storage.alert_events import AlertEvent, record_events
 from tidegauge.storage.alert_instances import (
@@ -18,7 +19,7 @@ from tidegauge.storage.alert_instances import (
 )
 from tidegauge.storage.alert_lease import hold_lease
 from tidegauge.storage.moments import to_moment
-from tidegauge.storage.outbox import NewNotification, enqueue
+from tidegauge.storage.outbox import NewNotification, enqueue, read_told
 from tidegauge.storage.pool import Pool
 
 _AT_MOST_S = 10.0
@@ -46,12 +47,15 @@ class Change:
         instance: how it stands now; inactive: it is forgotten.
         event: what happened; None: only figures moved.
         payload: what people are told, without the event's id; None: nothing.
+        channels: whom to tell. Of an end those are told who were of its beginning, and these only
+            where nobody knows any more who that was.
         forgotten: it need not be remembered any longer.
     """
 
     instance: AlertInstance
     event: AlertEvent | None = None
     payload: Mapping[str, object] | None = None
+    channels: tuple[RoutedChannel, ...] = ()
     forgotten: bool = False
 
 
@@ -131,25 +135,43 @@ def write_changes(lent: cursor, changes: Sequence[tuple[AlertRule, Change]]) -> 
     }
     stored: list[tuple[int, AlertInstance]] = []
     gone: list[Key] = []
-    told: list[NewNotification] = []
     for rule, one in changes:
         key = (rule.id, one.instance.labels)
-        event_id = ids.get(key, one.instance.event_id)
         if one.forgotten or one.instance.state is AlertState.INACTIVE:
             gone.append(key)
         else:
+            event_id = ids.get(key, one.instance.event_id)
             stored.append((rule.id, replace(one.instance, event_id=event_id)))
-        if one.payload is not None:
-            payload = {**one.payload, "event_id": event_id}
-            told += [
-                NewNotification(event_id, rule.id, channel, payload) for channel in rule.channels
-            ]
     put_instances(lent, stored)
     delete_instances(lent, gone)
     # After the instances, on which whoever acknowledges holds a lock: none is left standing.
     end_acknowledgements(lent, [event for _, _, event in with_events])
-    enqueue(lent, told)
+    enqueue(lent, _make_notifications(lent, changes, ids))
     return ids
+
+
+def _make_notifications(
+    lent: cursor, changes: Sequence[tuple[AlertRule, Change]], ids: Mapping[Key, int]
+) -> list[NewNotification]:
+    # Until now, the event of an alert that ends is that of its beginning.
+    ended = [one.instance.event_id for _, one in changes if _tells_of_end(one)]
+    told_before = read_told(lent, ended)
+    new: list[NewNotification] = []
+    for rule, one in changes:
+        if one.payload is None:
+            continue
+        event_id = ids.get((rule.id, one.instance.labels), one.instance.event_id)
+        payload = {**one.payload, "event_id": event_id}
+        before = told_before.get(one.instance.event_id) if _tells_of_end(one) else None
+        new += [
+            NewNotification.to(routed, event_id=event_id, rule_id=rule.id, payload=payload)
+            for routed in before or one.channels
+        ]
+    return new
+
+
+def _tells_of_end(change: Change) -> bool:
+    return change.payload is not None and change.payload["status"] == "resolved"
 
 
 def _note_evaluations(lent: cursor, evaluated: Sequence[Evaluated]) -> None:

@@ -28,7 +28,7 @@ RETURNING id
 """
 _READ_PAGE = """
 SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id,
-    fired_event_id
+    fired_event_id, notification_failed
 FROM alert_events
 WHERE rule_id = %(rule_id)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
     AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
@@ -37,7 +37,7 @@ ORDER BY id DESC LIMIT %(limit)s
 """
 _READ_RANGE = """
 SELECT rule_id, rule_name, severity, labels, previous, state, value, at, details, id,
-    fired_event_id
+    fired_event_id, notification_failed
 FROM alert_events
 WHERE at BETWEEN %(start)s AND %(end)s AND (state = 'firing' OR previous = 'firing')
 ORDER BY id DESC LIMIT %(limit)s
@@ -58,6 +58,7 @@ class AlertEvent:
         details: more, as why it ended.
         id: 0 before it is stored.
         fired_event_id: of an end of firing, the event by which that began; None: there is none.
+        notification_failed: whether somebody was to hear of it, and that was given up.
     """
 
     rule_id: int | None
@@ -71,6 +72,7 @@ class AlertEvent:
     details: Mapping[str, object] = field(default_factory=dict)
     id: int = 0
     fired_event_id: int | None = None
+    notification_failed: bool = False
 
 
 def record_events(lent: cursor, events: Sequence[AlertEvent]) -> list[int]:
@@ -154,6 +156,7 @@ class AlertEvents:
                     details=row[8],
                     id=row[9],
                     fired_event_id=row[10],
+                    notification_failed=row[11],
                 )
                 for row in lent.fetchall()
             ]

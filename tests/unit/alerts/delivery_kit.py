@@ -93,7 +93,8 @@ class Kit:
         )
 
     def put(self, *targets: str, kind: str = "test") -> None:
-        """Put one notification in for each target, each of a label set of its own."""
+        """Put one notification in for each target, each of a group of its own."""
+        numbers = [str(next(self._numbers)) for _ in targets]
         with self._transaction() as lent:
             enqueue(
                 lent,
@@ -102,9 +103,10 @@ class Kit:
                         9,
                         RULE_ID,
                         {"type": kind, "target": target},
-                        {"labels": {"n": str(next(self._numbers))}},
+                        {"status": "firing", "labels": {"n": number}},
+                        group_key=number,
                     )
-                    for target in targets
+                    for number, target in zip(numbers, targets, strict=True)
                 ],
             )
 

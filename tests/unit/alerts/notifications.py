@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,5 +37,33 @@ def make_payload(**changes: Any) -> dict[str, Any]:
     }
 
 
+def make_message(
+    *alerts: dict[str, Any],
+    channel: dict[str, Any] | None = None,
+    others: Sequence[dict[str, Any]] = (),
+    **fields: Any,
+) -> ClaimedNotification:
+    """Return a message that tells of these alerts, by default of one."""
+    known = {
+        "ids": tuple(range(3, 3 + max(1, len(alerts)))),
+        "rule_id": 7,
+        "receiver": "",
+        "group_key": '{}/{rule="7"}:{alertname="High latency"}',
+        "group_labels": {"alertname": "High latency"},
+        "left_out": 0,
+        "attempt": 1,
+        "idempotency_key": KEY,
+        "age_s": 0.5,
+        "claimed_until": MOMENT,
+    }
+    return ClaimedNotification(
+        channel=channel or {"type": "email", "target": "ops@example.org"},
+        alerts=alerts or (make_payload(),),
+        others=tuple(others),
+        **{**known, **fields},
+    )
+
+
 def make_notification(channel: dict[str, Any], **changes: Any) -> ClaimedNotification:
-    return ClaimedNotification(3, 9, 7, channel, make_payload(**changes), 1, KEY, 0.5, MOMENT)
+    """Return a message that tells one channel of one alert."""
+    return make_message(make_payload(**changes), channel=channel)

@@ -6,7 +6,9 @@ import pytest
 from tidegauge.alerts.notifiers.email_message import make_message, parse_recipients
 from tidegauge.alerts.notifiers.wording import make_title
 from tidegauge.errors import InvalidInput
+from tidegauge.storage.outbox import ClaimedNotification
 
+from tests.unit.alerts import notifications
 from tests.unit.alerts.notifications import KEY, MOMENT, make_payload
 
 TEXT = """\
@@ -30,17 +32,25 @@ Labels:
 
 
 def make(**changes: object) -> tuple[str, str, str]:
+    """Return (all headers as sent, text, HTML) of the mail of one alert."""
+    return write(notifications.make_message(make_payload(**changes)))
+
+
+def write(told: ClaimedNotification) -> tuple[str, str, str]:
     """Return (all headers as sent, text, HTML)."""
     message = make_message(
-        make_payload(**changes),
-        sender="Tide <tide@example.org>",
-        recipients=["ops@example.org"],
-        key=KEY,
-        now=MOMENT,
+        told, sender="Tide <tide@example.org>", recipients=["ops@example.org"], now=MOMENT
     )
     head = message.as_bytes().partition(b"\r\n\r\n")[0].decode()
     text, html = message.iter_parts()
     return head, text.get_content(), html.get_content()
+
+
+def find_roots(head: str) -> list[str]:
+    """Return the ids of the conversations that a mail belongs to."""
+    unfolded = head.replace("\r\n ", " ")
+    (line,) = (one for one in unfolded.split("\r\n") if one.startswith("References:"))
+    return line.split()[1:]
 
 
 def test_a_mail_says_what_is_known() -> None:
@@ -58,10 +68,7 @@ def test_an_end_is_told_in_the_conversation_of_its_beginning() -> None:
     later, text, _ = make(status="resolved", ends_at=1_767_323_105_000, value=None)
     other, _, _ = make(labels={"pod": "b"})
 
-    roots = [
-        next(line for line in one.split("\r\n") if line.startswith("References:"))
-        for one in (head, later, other)
-    ]
+    roots = [find_roots(one) for one in (head, later, other)]
     assert roots[0] == roots[1] != roots[2]
     assert text.startswith("[RESOLVED] critical")
     assert "Until:     2026-01-02 03:05:05 UTC" in text
@@ -94,6 +101,62 @@ def test_html_shows_markup_as_it_is_written() -> None:
     assert 'href="https://x/&quot;onclick=&quot;y"' in html
     assert 'href="javascript' not in html
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in html
+
+
+def test_several_alerts_are_counted_in_the_subject_and_told_one_by_one() -> None:
+    alerts = [make_payload(labels={"job": "api", "pod": pod}) for pod in ("a", "b")]
+    ended = make_payload(labels={"job": "api", "pod": "c"}, status="resolved")
+
+    head, text, html = write(
+        notifications.make_message(*alerts, ended, others=[make_payload()], left_out=2)
+    )
+
+    assert "Subject: [FIRING:2, RESOLVED:1] High latency (api)\r\n" in head
+    assert "[RESOLVED] critical: High latency (api c)" in text
+    assert text.count("Query:") == 3 == html.count("<h2")
+    assert "Told before and still firing: 3." in text
+    assert "Told before and still firing: 3." in html
+
+
+def test_a_mail_of_several_belongs_to_the_conversation_of_each() -> None:
+    alerts = [make_payload(labels={"pod": pod}) for pod in ("a", "b")]
+
+    together, alone = (
+        write(notifications.make_message(*alerts)),
+        write(notifications.make_message(alerts[1])),
+    )
+
+    (root,) = find_roots(alone[0])
+    assert root == find_roots(together[0])[1]
+
+
+def test_a_mail_lists_50_alerts_and_counts_the_others() -> None:
+    alerts = [make_payload(labels={"pod": str(number)}) for number in range(200)]
+
+    _, text, html = write(notifications.make_message(*alerts))
+
+    assert text.count("Query:") == 50 == html.count("<h2")
+    assert "150 more are not listed here." in text
+
+
+def test_alerts_that_say_too_much_are_counted_too() -> None:
+    large = [
+        make_payload(labels={"pod": pod}, annotations={"a": "x" * 400_000}) for pod in ("a", "b")
+    ]
+
+    _, text, _ = write(notifications.make_message(*large))
+
+    assert text.count("Query:") == 1
+    assert "1 more are not listed here." in text
+
+
+def test_an_alert_that_others_posted_needs_no_rule() -> None:
+    posted = make_payload(rule=None, labels={"alertname": "Down", "host": "a"}, value=None)
+
+    head, text, _ = write(notifications.make_message(posted, rule_id=None))
+
+    assert "Subject: [FIRING] Down (a)\r\n" in head
+    assert "Query" not in text
 
 
 def test_a_title_has_a_bounded_length() -> None:

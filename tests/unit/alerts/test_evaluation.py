@@ -13,11 +13,12 @@ from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import Labels
 from tidegauge.model.matchers import Matcher, MatchType
+from tidegauge.model.routing import Route, Routing
 from tidegauge.model.silences import Silence
 from tidegauge.promql.value import Annotations, Matrix, Result, Scalar, Text, Vector
 from tidegauge.storage.alert_changes import Change
 
-from tests.support.alerts import make_rule
+from tests.support.alerts import MAIL, make_rule
 
 A, B = (("host", "a"),), (("host", "b"),)
 HOUR_MS = 3_600_000
@@ -231,3 +232,71 @@ def test_what_cannot_be_told_apart_or_compared_is_an_error() -> None:
     for value in (twice, Text("x"), Matrix(None)):  # type: ignore[arg-type]
         with pytest.raises(QueryFailed):
             read_outcome(result(value))
+
+
+def route(*repeats_ms: int | None) -> Routing:
+    """Return routes that tell a receiver for each of these repeats."""
+    names = [str(number) for number in range(len(repeats_ms))]
+    routes = [
+        Route(name, repeat_ms=repeat_ms, goes_on=True)
+        for name, repeat_ms in zip(names, repeats_ms, strict=True)
+    ]
+    channels = {name: ({"type": "email", "target": f"{name}@example.org"},) for name in names}
+    return Routing({**channels, "none": ()}, Route("none", routes=tuple(routes)))
+
+
+def told(changes: list[Change]) -> list[str]:
+    """Return the receivers of what is told."""
+    return [
+        channel.receiver for one in changes if one.payload is not None for channel in one.channels
+    ]
+
+
+def test_a_rule_with_channels_of_its_own_tells_these_and_nobody_else() -> None:
+    (change,) = judge(make_rule(id=3, hold_ms=0), {}, Outcome([(A, 6.0)]), routing=route(None))
+
+    (channel,) = change.channels
+    assert (channel.channel, channel.receiver) == (MAIL, "")
+    assert channel.group_key == '{}/{rule="3"}:{alertname="hot"}'
+    assert (channel.wait_ms, channel.interval_ms, channel.repeat_ms) == (0, 0, None)
+
+
+def test_a_rule_without_channels_tells_whom_the_routes_choose() -> None:
+    rule = make_rule(hold_ms=0, channels=())
+
+    assert told(judge(rule, {}, Outcome([(A, 6.0)]), routing=route(None, None))) == ["0", "1"]
+
+
+def test_who_comes_into_the_routes_later_hears_of_what_fires() -> None:
+    rule = make_rule(hold_ms=0, channels=())
+
+    (change,) = judge(rule, {}, Outcome([(A, 6.0)]))
+    standing = {A: change.instance}
+
+    assert (change.payload, change.instance.notified_ms) == (None, None)
+    assert told(judge(rule, standing, Outcome([(A, 6.0)]), routing=route(None))) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("repeats_ms", "fired_ms", "notified_ms", "wanted"),
+    [
+        # The rule's own would be an hour.
+        ((60_000,), 1, HOUR_MS - 60_000, ["0"]),
+        ((60_000,), 1, HOUR_MS - 59_999, []),
+        ((None,), 1, 0, ["0"]),
+        ((None,), 1, 1, []),
+        ((2 * HOUR_MS,), 1, 0, []),
+        ((0, 60_000), 1, HOUR_MS - 60_000, ["1"]),
+        # Those told less often count from when it fired.
+        ((60_000, 600_000), HOUR_MS - 600_000, HOUR_MS - 60_000, ["0", "1"]),
+        ((60_000, 600_000), HOUR_MS - 599_999, HOUR_MS - 60_000, ["0"]),
+        ((60_000, 600_000), HOUR_MS - 660_000, HOUR_MS - 60_000, ["0"]),
+    ],
+)
+def test_the_repeat_of_a_route_counts_over_that_of_the_rule(
+    repeats_ms: tuple[int | None, ...], fired_ms: int, notified_ms: int, wanted: list[str]
+) -> None:
+    rule = make_rule(channels=(), repeat_ms=HOUR_MS)
+    standing = firing(A, fired_ms=fired_ms, notified_ms=notified_ms)
+
+    assert told(judge(rule, standing, Outcome([(A, 6.0)]), routing=route(*repeats_ms))) == wanted

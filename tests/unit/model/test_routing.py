@@ -128,5 +128,5 @@ def test_an_explanation_chooses_whom_the_choice_tells() -> None:
 def test_the_shortest_repeat_is_that_of_any_route() -> None:
     routes = (Route("a", repeat_ms=7_000), Route("a", repeat_ms=0), Route("a", repeat_ms=9_000))
 
-    assert Routing({"a": ()}, Route("a", routes=routes)).shortest_repeat_ms() == 7_000
-    assert ROUTING.shortest_repeat_ms() is None
+    assert Routing({"a": ()}, Route("a", routes=routes)).shortest_repeat_ms == 7_000
+    assert ROUTING.shortest_repeat_ms is None

@@ -126,8 +126,7 @@ def test_an_evaluation_is_stored_with_all_that_follows_from_it(
     assert last is not None
     assert (last.missed, last.error, last.took_ms, last.series) == (5, "down", 2.5, 3)
     (told,) = Outbox(pool=pool).claim_due(limit=9, claim_s=60)
-    assert (told.event_id, told.rule_id, told.channel) == (number, rule.id, MAIL)
-    assert told.payload["event_id"] == number
+    assert (told.alerts[0]["event_id"], told.rule_id, told.channel) == (number, rule.id, MAIL)
     (event,) = AlertEvents(pool=pool).read_page(
         rule.id, before=None, start_ms=0, end_ms=None, limit=9
     )
@@ -289,3 +288,43 @@ def test_a_write_of_what_cannot_be_stored_leaves_nothing(
         changes.write(token, [make_evaluated(rule, *(make_change(rule, a) for a in (FIRING, bad)))])
 
     assert count(pool, "alert_events") == 0
+
+
+def test_who_was_told_of_an_alert_is_told_of_its_end(
+    rules: AlertRules, changes: AlertChanges, pool: Pool, token: int
+) -> None:
+    outbox = Outbox(pool=pool)
+    rule = rules.add(make_rule(channels=(MAIL,)), ENTRY).rule
+    ids = changes.write(token, [make_evaluated(rule, make_change(rule, FIRING))])
+    outbox.mark_sent(*outbox.claim_due(limit=9, claim_s=60), answer="250")
+
+    elsewhere = replace(rule, channels=({"type": "email", "target": "new@example.org"},))
+    fired = replace(FIRING, event_id=ids[rule.id, FIRING.labels])
+    ended = replace(fired, state=AlertState.RESOLVED, resolved_ms=fired.fired_ms)
+    change = make_change(elsewhere, ended)
+    payload = {"status": "resolved", "labels": dict(FIRING.labels)}
+    changes.write(token, [make_evaluated(rule, replace(change, payload=payload))])
+
+    (message,) = outbox.claim_due(limit=9, claim_s=60)
+    assert message.channel == MAIL
+    assert message.alerts[0]["status"] == "resolved"
+
+
+def test_what_is_given_up_is_marked_at_its_event(
+    rules: AlertRules, changes: AlertChanges, pool: Pool, token: int
+) -> None:
+    outbox = Outbox(pool=pool)
+    rule = rules.add(make_rule(), ENTRY).rule
+    other = replace(FIRING, labels=(("host", "b"),))
+    told = [make_change(rule, FIRING), make_change(rule, other, told=False)]
+    changes.write(token, [make_evaluated(rule, *told)])
+
+    outbox.mark_failed(*outbox.claim_due(limit=9, claim_s=60), answer="550")
+
+    events = AlertEvents(pool=pool).read_page(
+        rule.id, before=None, start_ms=None, end_ms=None, limit=9
+    )
+    assert {one.labels: one.notification_failed for one in events} == {
+        FIRING.labels: True,
+        other.labels: False,
+    }

@@ -66,10 +66,9 @@ class EmailNotifier:
         except InvalidInput as fault:
             raise NotDelivered(fault.message, permanent=True) from fault
         message = make_message(
-            notification.payload,
+            notification,
             sender=self._config.smtp_from,
             recipients=recipients,
-            key=notification.idempotency_key,
             now=self._now(),
         )
         with self._open() as server:

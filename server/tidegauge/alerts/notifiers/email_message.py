@@ -1,9 +1,9 @@
-"""Makes the mail of one notification: text and HTML, whatever the labels hold."""
+"""Makes the mail of one message: text and HTML, whatever the labels hold."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,11 +14,17 @@ from typing import Any
 
 import orjson
 
-from tidegauge.alerts.notifiers.wording import make_facts, make_title, to_one_line
+from tidegauge.alerts.notifiers.wording import make_facts, make_subject, make_title, to_one_line
 from tidegauge.config import parse_address
 from tidegauge.errors import InvalidInput
+from tidegauge.storage.outbox import ClaimedNotification
 
 MAX_RECIPIENTS = 50
+# Alerts of one mail that are told in full; the others are counted.
+MAX_FULL = 50
+MAX_FULL_CHARS = 500_000
+# Conversations that one mail belongs to.
+MAX_ROOTS = 20
 _COLOURS = {"firing": "#b3261e", "repeat": "#b3261e", "resolved": "#1a7f37"}
 _CELL = "padding:2px 12px 2px 0;vertical-align:top;"
 
@@ -43,57 +49,93 @@ def parse_recipients(target: str) -> list[str]:
 
 
 def make_message(
-    payload: Mapping[str, Any], *, sender: str, recipients: list[str], key: str, now: datetime
+    told: ClaimedNotification, *, sender: str, recipients: list[str], now: datetime
 ) -> EmailMessage:
-    """Return the mail of one notification.
+    """Return the mail of one message; at each attempt it has the same Message-ID.
 
     Args:
-        payload: see `storage.outbox.NewNotification`.
+        told: what is told.
         sender: an address, with or without a name before it.
         recipients: addresses.
-        key: the idempotency key; the same mail has the same Message-ID at each attempt.
         now: for the Date header.
     """
     message = EmailMessage(policy=SMTP)
     name, address = parseaddr(sender)
     domain = address.rpartition("@")[2] or "localhost"
-    message["Subject"] = make_title(payload)
+    message["Subject"] = make_subject(told.alerts)
     message["From"] = _address(address, to_one_line(name))
     message["To"] = [_address(recipient) for recipient in recipients]
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{key}@{domain}>"
+    message["Message-ID"] = f"<{told.idempotency_key}@{domain}>"
     # Mail programs show what has one root as one conversation: firing, its repeats, its end.
-    message["References"] = f"<{_conversation(payload)}@{domain}>"
+    roots = [_conversation(one) for one in told.alerts[:MAX_ROOTS]]
+    message["References"] = " ".join(f"<{root}@{domain}>" for root in roots)
     message["Auto-Submitted"] = "auto-generated"
-    message["Idempotency-Key"] = key
-    message.set_content(make_text(payload))
-    message.add_alternative(make_html(payload), subtype="html")
+    message["Idempotency-Key"] = told.idempotency_key
+    message.set_content(make_text(told))
+    message.add_alternative(make_html(told), subtype="html")
     return message
 
 
-def make_text(payload: Mapping[str, Any]) -> str:
+def make_text(told: ClaimedNotification) -> str:
     """Return the body for programs that show text only."""
+    shown = _choose_full(told.alerts)
+    parts = [_write_alert(one) for one in shown]
+    if len(told.alerts) > 1:
+        parts.insert(0, make_subject(told.alerts))
+    rest = _write_rest(told, len(shown))
+    return _clean(f"\n\n{'-' * 60}\n\n".join([*parts, *rest]) + "\n")
+
+
+def make_html(told: ClaimedNotification) -> str:
+    """Return the body for programs that show HTML; it loads nothing from anywhere."""
+    shown = _choose_full(told.alerts)
+    parts = [_write_alert_html(one) for one in shown]
+    if len(told.alerts) > 1:
+        parts.insert(0, f"<h1>{_html(make_subject(told.alerts))}</h1>")
+    parts += [f"<p>{_html(one)}</p>" for one in _write_rest(told, len(shown))]
+    return (
+        '<!DOCTYPE html><html><head><meta charset="utf-8"></head>'
+        f'<body style="font-family:sans-serif">{"<hr>".join(parts)}</body></html>\n'
+    )
+
+
+def _choose_full(alerts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the first of them, as many as a mail has room for; at least one."""
+    room, count = MAX_FULL_CHARS, 0
+    for one in alerts[:MAX_FULL]:
+        room -= len(orjson.dumps(one))
+        if count and room < 0:
+            break
+        count += 1
+    return alerts[:count]
+
+
+def _write_rest(told: ClaimedNotification, shown: int) -> list[str]:
+    rest, others = len(told.alerts) - shown, len(told.others) + told.left_out
+    lines = [f"{rest} more are not listed here."] if rest else []
+    return [*lines, f"Told before and still firing: {others}."] if others else lines
+
+
+def _write_alert(payload: Mapping[str, Any]) -> str:
     lines = [make_title(payload), ""]
     for name, text in payload["annotations"].items():
         lines += [f"{name}: {text}", ""]
     lines += [f"{name + ':':<11}{text}" for name, text in make_facts(payload)]
     lines += ["", "Labels:"]
     lines += [f"  {name} = {to_one_line(str(text))}" for name, text in _labels(payload)]
-    return _clean("\n".join(lines) + "\n")
+    return "\n".join(lines)
 
 
-def make_html(payload: Mapping[str, Any]) -> str:
-    """Return the body for programs that show HTML; it loads nothing from anywhere."""
+def _write_alert_html(payload: Mapping[str, Any]) -> str:
     colour = _COLOURS.get(payload["status"], "#444")
     annotations = "".join(
         f"<p><b>{_html(name)}</b><br>{_link(str(text))}</p>"
         for name, text in payload["annotations"].items()
     )
     return (
-        '<!DOCTYPE html><html><head><meta charset="utf-8"></head>'
-        '<body style="font-family:sans-serif">'
         f'<h2 style="color:{colour}">{_html(make_title(payload))}</h2>{annotations}'
-        f"{_table(make_facts(payload))}<h3>Labels</h3>{_table(_labels(payload))}</body></html>\n"
+        f"{_table(make_facts(payload))}<h3>Labels</h3>{_table(_labels(payload))}"
     )
 
 
@@ -133,5 +175,6 @@ def _clean(text: str) -> str:
 
 
 def _conversation(payload: Mapping[str, Any]) -> str:
-    known = [payload["rule"]["id"], payload["labels"], payload["starts_at"]]
+    rule = payload.get("rule") or {}
+    known = [rule.get("id"), payload["labels"], payload["starts_at"]]
     return hashlib.sha256(orjson.dumps(known, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

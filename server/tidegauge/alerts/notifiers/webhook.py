@@ -66,7 +66,7 @@ class WebhookNotifier:
             self._read(notification),
             Deadline(self._config.timeout_s, monotonic=self._monotonic),
         )
-        body = make_body(notification.payload, form=webhook.form, key=notification.idempotency_key)
+        body = make_body(notification, form=webhook.form)
         place = webhook.place
         for _ in range(MAX_HOPS):
             secrets = self._secrets(webhook, body) if place.origin == webhook.place.origin else {}

@@ -6,13 +6,14 @@ of prometheus/common `model.LabelSet`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from tidegauge.promql.quoting import quote
+from tidegauge.alerts.notifiers.wording import common_pairs, name_of, severity_of
+from tidegauge.storage.outbox import ClaimedNotification
 
 ALERTMANAGER, OWN = "alertmanager", "tidegauge"
 FORMATS = (ALERTMANAGER, OWN)
@@ -22,17 +23,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
-def make_body(payload: Mapping[str, Any], *, form: str, key: str) -> bytes:
-    """Return the JSON body of one notification.
+def make_body(message: ClaimedNotification, *, form: str) -> bytes:
+    """Return the JSON body of one message.
 
     Args:
-        payload: see `storage.outbox.NewNotification`.
+        message: what is told.
         form: one of FORMATS.
-        key: the idempotency key; our own form holds it.
     """
-    if form == OWN:
-        return orjson.dumps({"version": "1", "idempotency_key": key, **payload})
-    return orjson.dumps(_alertmanager(payload))
+    return orjson.dumps(_own(message) if form == OWN else _alertmanager(message))
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -44,36 +42,59 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     return f"{value:016x}"
 
 
-def _alertmanager(payload: Mapping[str, Any]) -> dict[str, Any]:
-    rule = payload["rule"]
-    labels = {"alertname": str(rule["name"]), "severity": str(rule["severity"])}
+def _own(message: ClaimedNotification) -> dict[str, Any]:
+    # Of a single alert the fields are where they are easiest to find, too.
+    single = message.alerts[0] if len(message.alerts) == 1 else {}
+    return {
+        "version": "1",
+        "idempotency_key": message.idempotency_key,
+        "status": _common_status(message.alerts),
+        "receiver": message.receiver,
+        "group_key": message.group_key,
+        "group_labels": message.group_labels,
+        **single,
+        "alerts": message.alerts,
+        "others": message.others,
+        "left_out": message.left_out,
+    }
+
+
+def _alertmanager(message: ClaimedNotification) -> dict[str, Any]:
+    # Alertmanager tells of all of a group: "resolved" must mean that nothing of it fires any more.
+    told = [*message.alerts, *message.others]
+    alerts = [_alertmanager_alert(one) for one in told]
+    return {
+        "version": "4",
+        "groupKey": message.group_key,
+        "truncatedAlerts": message.left_out,
+        "status": "firing" if message.left_out else _common_status(told),
+        "receiver": message.receiver or f"rule {message.rule_id}",
+        "groupLabels": message.group_labels,
+        "commonLabels": common_pairs(alerts, "labels"),
+        "commonAnnotations": common_pairs(alerts, "annotations"),
+        "externalURL": "",
+        "alerts": alerts,
+    }
+
+
+def _alertmanager_alert(payload: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {"alertname": name_of(payload), "severity": severity_of(payload)}
     labels |= {str(name): str(text) for name, text in payload["labels"].items()}
-    labels = dict(sorted(labels.items()))
-    status = "resolved" if payload["status"] == "resolved" else "firing"
-    pairs = ", ".join(f"{name}={quote(text)}" for name, text in labels.items())
+    labels = {name: text for name, text in sorted(labels.items()) if text}
     ends_at = payload.get("ends_at")
-    alert = {
-        "status": status,
+    return {
+        "status": _common_status([payload]),
         "labels": labels,
         "annotations": payload["annotations"],
         "startsAt": _format_time(payload["starts_at"]),
         "endsAt": _NEVER if ends_at is None else _format_time(ends_at),
-        "generatorURL": "",
+        "generatorURL": str(payload.get("generator_url", "")),
         "fingerprint": fingerprint(labels),
     }
-    return {
-        "version": "4",
-        # Each alert is a group of its own: the end of one closes no other with the same key.
-        "groupKey": f"{{}}:{{{pairs}}}",
-        "truncatedAlerts": 0,
-        "status": status,
-        "receiver": f"rule {rule['id']}",
-        "groupLabels": labels,
-        "commonLabels": labels,
-        "commonAnnotations": payload["annotations"],
-        "externalURL": "",
-        "alerts": [alert],
-    }
+
+
+def _common_status(alerts: Sequence[Mapping[str, Any]]) -> str:
+    return "resolved" if all(one["status"] == "resolved" for one in alerts) else "firing"
 
 
 def _format_time(time_ms: int) -> str:
