@@ -6,7 +6,9 @@
   `marks`: what alerts went through, on the time axis.
 - `rule_files`: Prometheus's rule files; `loading`: brings the stored rules in line with one.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
-- `silencing`: makes, lists and ends silences. `acknowledging`: somebody takes on what fires.
+- `silencing`: makes, lists and ends silences; `maintenance`: the same of windows that recur, with
+  `recurrence` as their calendar; `muting`: what of both is in force; `muting_preview`: what they
+  would mute. `acknowledging`: somebody takes on what fires.
 - `backtest`: what a rule would have done over past data.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.

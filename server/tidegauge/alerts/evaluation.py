@@ -14,7 +14,7 @@ from tidegauge.errors import QueryFailed
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
 from tidegauge.model.routing import RoutedChannel, Routing
-from tidegauge.model.silences import Silence
+from tidegauge.model.silences import Muting
 from tidegauge.promql.value import Result, Scalar, Vector
 from tidegauge.storage.alert_changes import Change
 from tidegauge.storage.alert_events import AlertEvent
@@ -78,7 +78,7 @@ def evaluate(
     elapsed_ms: int,
     now_ms: int,
     expand: Expand,
-    silences: Sequence[Silence] = (),
+    silences: Sequence[Muting] = (),
     acknowledged: Collection[int] = (),
     routing: Routing = NO_ROUTES,
 ) -> list[Change]:
@@ -91,7 +91,7 @@ def evaluate(
         elapsed_ms: the time since its evaluation before.
         now_ms: when it is, Unix ms.
         expand: fills in its annotations.
-        silences: of which alerts nobody is told that they fire.
+        silences: of which alerts nobody is told that they fire: maintenance windows, too.
         acknowledged: the events of firings of which nobody is told again.
         routing: whom to tell where the rule does not say.
     Raises:
@@ -168,7 +168,7 @@ def _make_change(
     after: AlertInstance,
     now_ms: int,
     expand: Expand,
-    silences: Sequence[Silence],
+    silences: Sequence[Muting],
     acknowledged: Collection[int],
     routing: Routing,
 ) -> Change | None:
@@ -179,13 +179,13 @@ def _make_change(
     # Who was told that it fires is told that it is over, in a silence, too.
     if status in ("firing", "repeat"):
         labels = alert_labels(rule, after)
-        muted_by = next((one.id for one in silences if one.covers(labels, now_ms)), None)
+        muted_by = next((one for one in silences if one.covers(labels, now_ms)), None)
     told, payload = after, None
     if status and muted_by is None:
         told = replace(after, notified_ms=now_ms)
         payload = make_payload(rule, told, status, expand(rule, told))
     if before.state is not after.state:
-        details = {} if muted_by is None else {"silence_id": muted_by}
+        details = {} if muted_by is None else muted_by.details
         event = _make_event(rule, before, after, now_ms, details)
         return Change(told, event=event, payload=payload, channels=channels)
     if after.state is AlertState.RESOLVED:

@@ -10,11 +10,12 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.evaluation import Outcome, evaluate, read_outcome, read_samples
 from tidegauge.alerts.live_state import LiveState
+from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.payloads import alert_annotations
 from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
 from tidegauge.model.labels import Labels
-from tidegauge.model.silences import Silence
+from tidegauge.model.silences import Muting
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.query.service import QueryOptions, QueryService
 from tidegauge.storage.acknowledgements import Acknowledgements
@@ -22,7 +23,6 @@ from tidegauge.storage.alert_changes import AlertChanges, Change, Evaluated
 from tidegauge.storage.alert_instances import Key
 from tidegauge.storage.alert_lease import Hold
 from tidegauge.storage.alert_rules import AlertRules
-from tidegauge.storage.silences import Silences
 
 # A round ends after this, or so many rules, for the lease to be renewed and results to be stored.
 ROUND_S = 1.0
@@ -91,7 +91,7 @@ class Evaluator:
         *,
         rules: AlertRules,
         changes: AlertChanges,
-        silences: Silences,
+        silences: Mutings,
         acknowledgements: Acknowledgements,
         query: QueryService,
         live: LiveState,
@@ -169,7 +169,7 @@ class Evaluator:
         return fresh
 
     def _evaluate(
-        self, one: _Watched, silences: list[Silence], now_ms: int, now_s: float
+        self, one: _Watched, silences: list[Muting], now_ms: int, now_s: float
     ) -> Evaluated:
         rule = one.rule
         try:
@@ -195,7 +195,7 @@ class Evaluator:
         )
 
     def _ask(
-        self, one: _Watched, silences: list[Silence], now_ms: int, now_s: float
+        self, one: _Watched, silences: list[Muting], now_ms: int, now_s: float
     ) -> tuple[Outcome, list[Change]]:
         try:
             answer = self._query.instant(one.rule.query, time_ms=now_ms, options=self._options)
@@ -211,7 +211,7 @@ class Evaluator:
         self,
         one: _Watched,
         outcome: Outcome,
-        silences: list[Silence],
+        silences: list[Muting],
         now_ms: int,
         now_s: float,
     ) -> list[Change]:

@@ -6,7 +6,8 @@
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them;
   `alert_acknowledgements`: who takes them on;
   `alert_backtest`: what a rule would have done.
-- `silences`: alerts of which nobody is told for a while; `matchers`: which these are.
+- `silences`: alerts of which nobody is told for a while; `maintenance_windows`: by plan;
+  `matchers`: which these are.
 - `dashboards`: dashboards and panels; `dashboard_versions`: what was saved of them; `folders`.
   `dashboard_answers` writes them, `schemas` says what bodies are.
 - `dead_letters`: messages that could not be stored.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint, Response
 
+from tidegauge.alerts.muting_preview import Preview
+from tidegauge.alerts.silencing import check_matchers
 from tidegauge.api.matchers import MatcherBody, describe_matchers, read_matchers
 from tidegauge.model.silences import Silence, SilenceState
 from tidegauge.query.times import parse_native_time_ms
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
-from tidegauge.web.context import services, silences
+from tidegauge.web.context import muting_preview, services, silences
 from tidegauge.web.errors import created_response, json_response
 from tidegauge.web.identity import current_actor
 from tidegauge.web.openapi import describe
@@ -39,6 +41,20 @@ class SilenceBody(msgspec.Struct, forbid_unknown_fields=True):
     comment: str = ""
 
 
+class PreviewBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A silence, or what of it says which alerts are meant.
+
+    Args:
+        matchers: labels of the alerts; all must fit.
+        ends_at, starts_at, comment: change nothing here.
+    """
+
+    matchers: list[MatcherBody]
+    ends_at: _Time | None = None
+    starts_at: _Time | None = None
+    comment: str = ""
+
+
 @blueprint.get("")
 @require("alert:read")
 @describe(query={**PAGE, "state": {"type": "string", "enum": _STATES}})
@@ -60,6 +76,16 @@ def add_silence() -> Response:
     """Tell nobody of some alerts for a while."""
     made = silences().add(_read_silence(), current_actor())
     return created_response({"data": _describe_silence(made)}, f"/api/v1/silences/{made.id}")
+
+
+@blueprint.post("/preview")
+@require("alert:read")
+@describe(body=PreviewBody)
+def preview_silence() -> Response:
+    """Say what a silence would mute."""
+    matchers = read_matchers(read_json(PreviewBody).matchers)
+    check_matchers(matchers)
+    return json_response({"data": describe_preview(muting_preview().of_silence(matchers))})
 
 
 @blueprint.get("/<int:silence_id>")
@@ -87,6 +113,27 @@ def end_silence(silence_id: int) -> Response:
     """End a silence now; it stays in the list."""
     silences().end(silence_id, current_actor())
     return json_response({"ended": [silence_id]})
+
+
+def describe_preview(preview: Preview) -> dict[str, object]:
+    """Return what would be muted, as an answer shows it."""
+    return {
+        "alerts": [
+            {
+                "rule_id": one.rule_id,
+                "rule": one.rule_name,
+                "labels": dict(one.labels),
+                "state": one.state.value,
+            }
+            for one in preview.shown
+        ],
+        "alerts_in_all": preview.standing,
+        "last_7_days": {
+            "fired": preview.fired,
+            "muted": preview.muted,
+            "complete": preview.complete,
+        },
+    }
 
 
 def _read_silence(starts_ms: int | None = None) -> Silence:

@@ -6,7 +6,7 @@
 - `frame`: samples on their way out, as columns.
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules, and how far each of their label sets has come; `silences`: of which of them
-  nobody is told; `routing`: who is told of the others.
+  nobody is told; `maintenance`: when that is so by plan; `routing`: who is told of the others.
 - `recording`: recording rules, and the groups of a rule file.
 - `stale`: the bit pattern of a stale marker.
 - `floats`: how Go, and so Prometheus, prints a float.

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.backtest.service import BacktestService
+from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -68,6 +69,7 @@ class Services:
     silences: SilenceService | None
     acknowledging: AcknowledgeService | None
     backtests: BacktestService
+    maintenance: MaintenanceService | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.backtest.service import BacktestService
+from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
@@ -129,6 +130,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         backtests=BacktestService(
             query=query, parser=parser, config=config, monotonic=tools.monotonic
         ),
+        maintenance=_make_maintenance(storage, tools),
         ingest=_make_ingest(config, storage, queue, publishing, tools, meters),
         storage=storage,
         queue=queue,
@@ -181,6 +183,12 @@ def _make_acknowledging(storage: StorageParts, tools: Tools) -> AcknowledgeServi
         acknowledgements=storage.alerts.acknowledgements,
         clock_ms=tools.clock_ms,
     )
+
+
+def _make_maintenance(storage: StorageParts, tools: Tools) -> MaintenanceService | None:
+    if storage.alerts is None:
+        return None
+    return MaintenanceService(windows=storage.alerts.windows, clock_ms=tools.clock_ms)
 
 
 def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> AlertService | None:

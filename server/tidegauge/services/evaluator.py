@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.evaluator import Evaluator
 from tidegauge.alerts.live_state import LiveState
+from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
@@ -217,7 +218,7 @@ def make_evaluator(
     return Evaluator(
         rules=tables.rules,
         changes=tables.changes,
-        silences=tables.silences,
+        silences=Mutings(silences=tables.silences, windows=tables.windows, log=tools.log),
         acknowledgements=tables.acknowledgements,
         query=QueryService(
             samples=storage.engine,

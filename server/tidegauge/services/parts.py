@@ -28,6 +28,7 @@ from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.dashboard_files import DashboardFiles
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboards import Dashboards
+from tidegauge.storage.maintenance_windows import MaintenanceWindows
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
 from tidegauge.storage.outbox import Outbox
@@ -65,6 +66,7 @@ class AlertTables:
     silences: Silences
     acknowledgements: Acknowledgements
     upkeep: Upkeep
+    windows: MaintenanceWindows
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -188,6 +190,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             silences=Silences(pool=opened.pool),
             acknowledgements=Acknowledgements(pool=opened.pool),
             upkeep=Upkeep(pool=opened.pool),
+            windows=MaintenanceWindows(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask, current_app, g
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
+from tidegauge.alerts.maintenance import MaintenanceService
+from tidegauge.alerts.muting_preview import MutingPreview
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.errors import Unavailable
@@ -97,6 +99,27 @@ def silences() -> SilenceService:
     if held is None:
         raise Unavailable("this server has no database for silences")
     return held
+
+
+def maintenance() -> MaintenanceService:
+    """Return the maintenance windows of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().maintenance
+    if held is None:
+        raise Unavailable("this server has no database for maintenance windows")
+    return held
+
+
+def muting_preview() -> MutingPreview:
+    """Return what says which alerts would be muted.
+
+    Raises:
+        Unavailable: the app that handles this request has no alerts.
+    """
+    return MutingPreview(alerts=alerts(), clock_ms=services().clock_ms)
 
 
 def request_id() -> str:

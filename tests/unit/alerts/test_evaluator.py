@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tidegauge.errors import Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
 from tidegauge.model.frame import SeriesFrame
 from tidegauge.model.labels import make_labels
+from tidegauge.model.maintenance import MaintenanceWindow, Once
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.model.silences import Silence
 from tidegauge.observability.logs import make_logger
@@ -404,6 +406,75 @@ def test_a_silence_is_heeded_from_its_making_to_its_end(bench: Bench) -> None:
     bench.step(a=6)
     bench.step(a=6)
     assert (bench.history(rule), bench.told()) == (["firing"], ["firing"])
+
+
+def add_window(bench: Bench, *, begins_ms: int, ends_ms: int) -> MaintenanceWindow:
+    def local(time_ms: int) -> datetime:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).replace(tzinfo=None)
+
+    window = MaintenanceWindow(
+        name="new disks",
+        matchers=(Matcher(MatchType.REGEX, "host", "a|b"),),
+        zone="UTC",
+        schedule=Once(local(begins_ms), local(ends_ms)),
+        created_by="test",
+    )
+    return bench.tables.windows.add(window, ENTRY)
+
+
+def test_what_fires_in_a_maintenance_window_is_told_at_its_end_if_it_still_does(
+    bench: Bench,
+) -> None:
+    rule = bench.add(hold_ms=0)
+    window = add_window(bench, begins_ms=START_MS, ends_ms=START_MS + 4 * STEP_MS)
+    bench.evaluate()
+
+    bench.step(a=6, b=6)
+    bench.step(a=6, b=6)
+    bench.step(a=6, b=1)
+    assert (bench.history(rule), bench.told()) == (["firing", "firing", "resolved"], [])
+    events = bench.tables.events.read_page(
+        rule.id, before=None, start_ms=None, end_ms=None, limit=99
+    )
+    muted = [one.details for one in events if one.state is AlertState.FIRING]
+    assert muted == [{"maintenance_window_id": window.id}] * 2
+
+    bench.step(a=6, b=1)
+    bench.step(a=6, b=1)
+    assert bench.told() == ["firing"]
+
+
+def test_who_heard_of_it_before_a_maintenance_window_hears_of_its_end_within(
+    bench: Bench,
+) -> None:
+    bench.add(hold_ms=0, repeat_ms=STEP_MS)
+    add_window(bench, begins_ms=START_MS + 3 * STEP_MS, ends_ms=START_MS + 99 * STEP_MS)
+    bench.evaluate()
+
+    bench.step(a=6)
+    bench.step(a=6)
+    before = bench.told()
+    bench.step(a=6)
+    bench.step(a=6)
+    assert bench.told() == before
+
+    bench.step(a=1)
+    assert (before[0], bench.told()) == ("firing", [*before, "resolved"])
+
+
+def test_a_window_in_a_zone_that_is_not_known_here_mutes_nothing_and_is_logged(
+    bench: Bench,
+) -> None:
+    bench.add(hold_ms=0)
+    window = add_window(bench, begins_ms=START_MS, ends_ms=START_MS + 99 * STEP_MS)
+    bench.tables.windows.replace(replace(window, zone="Mars/Base"), ENTRY)
+    bench.evaluate()
+
+    bench.step(a=6)
+    bench.step(a=6)
+
+    assert bench.told() == ["firing"]
+    assert b"a maintenance window is not heeded" in bench.log.getvalue()
 
 
 def test_a_lost_copy_changes_nothing(bench: Bench) -> None:
