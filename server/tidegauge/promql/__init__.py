@@ -5,7 +5,7 @@
   Parts of the lexer: `tokens`, `lexer_numbers`, `lexer_strings`, `runes`; of the parser:
   `parser_cursor`, `parser_expressions`, `parser_selectors`, `parser_suffixes`,
   `parser_matching`, `parser_durations`, `parser_literals`; `parse_error` is what both raise.
-- `narrowing`: further matchers for every selector of a tree.
+- `narrowing`: the selectors of a tree, found, rewritten, or with further matchers.
 - `quoting`, `durations`: strings, numbers and durations as Go and Prometheus spell them.
 - `expansion`: the replacements of regular expressions, as Go has them.
 - `signatures`: what functions and aggregators exist, and the types of their arguments.

@@ -52,12 +52,13 @@ class QueryParser:
 
     Args:
         max_depth: how deep an expression may nest; a chain `a + b + c` counts as one level.
+        memo_trees: how many trees are remembered.
     """
 
-    def __init__(self, *, max_depth: int) -> None:
+    def __init__(self, *, max_depth: int, memo_trees: int = MEMO_TREES) -> None:
         self._options = ParserOptions(max_depth=max_depth)
-        self._remembered = functools.lru_cache(maxsize=MEMO_TREES)(self._parse)
-        self._remembered_form = functools.lru_cache(maxsize=MEMO_TREES)(self._print)
+        self._remembered = functools.lru_cache(maxsize=memo_trees)(self._parse)
+        self._remembered_form = functools.lru_cache(maxsize=memo_trees)(self._print)
 
     def parse(self, text: str) -> nodes.Expr:
         """Return the tree of a query.
