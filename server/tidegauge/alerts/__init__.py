@@ -6,6 +6,10 @@
   `marks`: what alerts went through, on the time axis.
 - `rule_files`: Prometheus's rule files; `loading`: brings the stored rules in line with one.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
+  Behind it `watching` (what is known of each rule), `reading` (what their queries read), `workers`
+  and `asking` (one rule each, side by side).
+- `results`: what rules give as series, on its way into storage; `alert_series`: alerts as series;
+  `recent`: what recording rules gave just now.
 - `silencing`: makes, lists and ends silences; `maintenance`: the same of windows that recur, with
   `recurrence` as their calendar; `muting`: what of both is in force; `muting_preview`: what they
   would mute. `acknowledging`: somebody takes on what fires.

@@ -11,7 +11,7 @@ from tidegauge.alerts.payloads import alert_annotations, alert_labels, make_payl
 from tidegauge.alerts.state import RESOLVED_KEPT_MS, Seen, Timing, advance, holds
 from tidegauge.alerts.telling import choose_channels, due_again, may_be_due_again, own_channels
 from tidegauge.errors import QueryFailed
-from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, Policy
+from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertRule, AlertState, Policy
 from tidegauge.model.labels import EMPTY_LABELS, Labels, drop_name
 from tidegauge.model.routing import RoutedChannel, Routing
 from tidegauge.model.silences import Muting
@@ -95,10 +95,10 @@ def evaluate(
         acknowledged: the events of firings of which nobody is told again.
         routing: whom to tell where the rule does not say.
     Raises:
-        QueryFailed: more label sets than MAX_ALERTS are bad.
+        QueryFailed: more label sets than MAX_ALERTS are bad, or more alerts than the rule's limit.
     """
     timing = Timing(hold_ms=rule.hold_ms, keep_firing_ms=rule.keep_firing_ms)
-    changes, bad = [], 0
+    changes, bad, active = [], 0, 0
     for labels, seen, value in _judge(rule, outcome, standing):
         before = standing.get(labels) or AlertInstance(labels)
         after = advance(
@@ -107,9 +107,13 @@ def evaluate(
         bad += seen is Seen.TRUE
         if bad > MAX_ALERTS:
             raise QueryFailed(f"more than {MAX_ALERTS} series are bad; aggregate them in the query")
+        active += after.state in ACTIVE_STATES
         change = _make_change(rule, before, after, now_ms, expand, silences, acknowledged, routing)
         if change is not None:
             changes.append(change)
+    # What a failed query leaves standing is no news.
+    if rule.limit and active > rule.limit and not outcome.error:
+        raise QueryFailed(f"exceeded limit of {rule.limit} with {active} alerts")
     return changes
 
 

@@ -1,121 +1,112 @@
-"""Evaluates the rules that are due, and stores what follows from it."""
+"""Evaluates the rules that are due, side by side, and stores what follows from it."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.alerts.evaluation import Outcome, evaluate, read_outcome, read_samples
+from tidegauge.alerts.alert_series import find_alert_series
+from tidegauge.alerts.asking import Asker, Finished, Judged, Recorded, Round
 from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.muting import Mutings
-from tidegauge.alerts.payloads import alert_annotations
-from tidegauge.errors import DeadlineExceeded, InvalidInput, TidegaugeError, Unavailable
-from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
-from tidegauge.model.labels import Labels
-from tidegauge.model.silences import Muting
+from tidegauge.alerts.recent import RecentSamples
+from tidegauge.alerts.results import Results, make_samples
+from tidegauge.alerts.watching import Memory, Watched, slot_of, watch_rules
+from tidegauge.alerts.workers import Workers
+from tidegauge.errors import InvalidInput
+from tidegauge.model.alerts import AlertRule, AlertState
+from tidegauge.model.recording import RecordingRule
 from tidegauge.observability.alert_instruments import AlertInstruments
-from tidegauge.query.service import QueryOptions, QueryService
+from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.acknowledgements import Acknowledgements
-from tidegauge.storage.alert_changes import AlertChanges, Change, Evaluated
+from tidegauge.storage.alert_changes import AlertChanges, Evaluated
 from tidegauge.storage.alert_instances import Key
 from tidegauge.storage.alert_lease import Hold
 from tidegauge.storage.alert_rules import AlertRules
+from tidegauge.storage.recording_rules import RecordingRules
 
-# A round ends after this, or so many rules, for the lease to be renewed and results to be stored.
-ROUND_S = 1.0
+# A round ends after this: what has come in is stored, the lease is renewed, and what is slow goes
+# on into the next one.
+ROUND_S = 0.25
+# Most that are under way.
 ROUND_RULES = 200
-TEMPLATE_QUERIES_MS = 4000
 # A cache that is slow goes without some copies; the lease cannot wait for it.
 COPIES_S = 0.5
 
-MAX_ERROR_CHARS = 500
-
-
-@dataclass(slots=True)
-class _Watched:
-    """A rule at work.
-
-    Args:
-        rule: the rule.
-        standing: its label sets that are not inactive.
-        slot: the interval in which it was last evaluated.
-        at_ms: when that was by the database's clock; None: never.
-        at_s: by this process's monotonic clock; None: not by this process.
-    """
-
-    rule: AlertRule
-    standing: dict[Labels, AlertInstance]
-    slot: int
-    at_ms: int | None
-    at_s: float | None = None
-
-    def elapsed_ms(self, now_ms: int, now_s: float) -> int:
-        """Return the time since the evaluation before, by the clock that cannot be set if it may.
-
-        After a restart, or a takeover, only the database's clock knows.
-        """
-        if self.at_s is not None:
-            return int((now_s - self.at_s) * 1000)
-        return 0 if self.at_ms is None else max(0, now_ms - self.at_ms)
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is known of all rules, as long as nothing says that it is out of date."""
-
-    version: tuple[int, int]
-    watched: dict[int, _Watched] = field(default_factory=dict)
-
 
 class Evaluator:
-    """Evaluates rules for whoever holds the lease; for one thread.
+    """Evaluates rules for whoever holds the lease; for one thread, which has others ask.
 
     Args:
-        rules: the rules.
+        rules, recordings: the rules.
         changes: stores what follows.
         silences: of which alerts nobody is told.
         acknowledgements: of which alerts nobody is told again.
-        query: answers their queries.
+        asker: evaluates single rules.
+        workers: those who ask side by side.
+        recent: shows rules what others gave just now.
+        results: stores what rules give as series; None: nothing is.
+        parser: reads queries.
         live: gets a copy of where alerts stand.
         meters: the instruments.
-        query_timeout_ms: how long one query may take.
         monotonic: seconds.
         log: is told of changes of state.
+        alert_series: whether alerts are series, too.
+        round_s: how long one round waits for those who ask.
     """
 
     def __init__(
         self,
         *,
         rules: AlertRules,
+        recordings: RecordingRules,
         changes: AlertChanges,
         silences: Mutings,
         acknowledgements: Acknowledgements,
-        query: QueryService,
+        asker: Asker,
+        workers: Workers[Finished],
+        recent: RecentSamples,
+        results: Results,
+        parser: QueryParser,
         live: LiveState,
         meters: AlertInstruments,
-        query_timeout_ms: int,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
+        alert_series: bool = True,
+        round_s: float = ROUND_S,
     ) -> None:
-        self._rules, self._changes, self._query, self._live = rules, changes, query, live
-        self._meters, self.log = meters, log
+        self._rules, self._recordings, self._changes = rules, recordings, changes
         self._silences, self._acknowledgements = silences, acknowledgements
-        self._acknowledged: frozenset[int] = frozenset()
-        self._monotonic = monotonic
-        self._options = QueryOptions(timeout_ms=query_timeout_ms, cached=False)
-        self._memory: _Memory | None = None
+        self._asker, self._workers = asker, workers
+        self._recent, self._results, self._parser = recent, results, parser
+        self._live, self._meters, self._monotonic, self.log = live, meters, monotonic, log
+        self._alert_series, self._round_s = alert_series, round_s
+        self._memory: Memory | None = None
+        self._waiting: list[tuple[Watched, Round]] = []
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether evaluations are under way that the next round will collect."""
+        return self._workers.under_way > 0
 
     def forget(self) -> None:
         """Read everything anew before the next evaluation: another may have been at work."""
-        self._memory = None
+        self._memory, self._waiting = None, []
+        self._workers.forget()
+        self._recent.forget()
+        self._results.forget()
+
+    def close(self) -> None:
+        """Evaluate nothing any more."""
+        self._workers.close()
 
     def evaluate_due(self, hold: Hold) -> int:
-        """Evaluate rules whose time has come, for about a second; return how many.
+        """Begin rules whose time has come, and store what has ended; return how many have.
 
-        Those that have waited longest come first.
+        Those that have waited longest come first. One that is slow is collected by a later call.
 
         Args:
             hold: the lease, renewed just now.
@@ -125,155 +116,143 @@ class Evaluator:
                 stored.
         """
         memory = self._look(hold.now_ms)
-        due = [one for one in memory.watched.values() if one.slot != _slot(one.rule, hold.now_ms)]
-        due.sort(key=lambda one: (one.at_ms or 0, one.rule.id))
-        silences = self._silences.read_standing(hold.now_ms) if due else []
-        self._acknowledged = self._acknowledgements.read_quiet() if due else frozenset()
-        began_s = self._monotonic()
-        done: list[tuple[_Watched, Evaluated]] = []
-        for one in due[:ROUND_RULES]:
-            now_s = self._monotonic()
-            if now_s - began_s > ROUND_S:
-                break
-            now_ms = hold.now_ms + int((now_s - began_s) * 1000)
-            done.append((one, self._evaluate(one, silences, now_ms, now_s)))
-            one.at_s = now_s
+        self._begin(memory, hold)
+        done = self._collect(memory)
         if done:
             self._store(hold.token, done)
-        self._meters.firing.set(_count_firing(memory))
+        ended, memory.ended = memory.ended, []
+        self._results.add(make_samples({}, ended, hold.now_ms))
+        self._results.send(hold.token)
+        self._meters.firing.set(memory.count_firing())
         return len(done)
 
-    def _look(self, now_ms: int) -> _Memory:
+    def _look(self, now_ms: int) -> Memory:
         version = self._rules.read_version()
-        if self._memory is None or self._memory.version != version:
+        before = self._memory
+        if before is None or before.version != version:
             # The version was read first: a change in between shows at the next look.
-            self._memory = self._read(version, now_ms, self._memory)
-        return self._memory
-
-    def _read(self, version: tuple[int, int], now_ms: int, before: _Memory | None) -> _Memory:
-        stored = [one for one in self._rules.read_all() if one.rule.enabled]
-        standing = self._changes.read_instances()
-        known = before.watched if before is not None else {}
-        fresh = _Memory(version)
-        for one in stored:
-            rule = one.rule
-            at_ms = None if one.last is None else one.last.at_ms
-            fresh.watched[rule.id] = _Watched(
-                rule=rule,
-                standing={alert.labels: alert for alert in standing.get(rule.id, ())},
-                slot=_slot(rule, now_ms if at_ms is None else at_ms),
-                at_ms=at_ms,
-                at_s=known[rule.id].at_s if rule.id in known else None,
+            self._memory = watch_rules(
+                version,
+                self._rules.read_all(),
+                self._recordings.read_all(),
+                self._changes.read_instances(),
+                before=before,
+                parser=self._parser,
+                now_ms=now_ms,
             )
-        self._live.drop(set(known) - set(fresh.watched))
-        return fresh
+            if before is not None:
+                gone = set(before.watched) - set(self._memory.watched)
+                self._live.drop(rule_id for kind, rule_id in gone if kind == "alert")
+            return self._memory
+        return before
 
-    def _evaluate(
-        self, one: _Watched, silences: list[Muting], now_ms: int, now_s: float
-    ) -> Evaluated:
-        rule = one.rule
-        try:
-            outcome, changes = self._ask(one, silences, now_ms, now_s)
-        except Unavailable:
-            # Nothing is wrong with the rule, and the database could not store what follows.
-            raise
-        except Exception as exc:
-            # A fault of ours that one rule brings out must not end the evaluation of all others.
-            self.log.exception("a rule cannot be evaluated", rule_id=rule.id, rule=rule.name)
-            outcome, changes = Outcome(error=f"internal error: {type(exc).__name__}"), []
-        took_s = self._monotonic() - now_s
-        self._meters.evaluations.labels("error" if outcome.error else "success").inc()
-        self._meters.evaluation_s.observe(took_s)
-        return Evaluated(
-            rule=rule,
-            at_ms=now_ms,
-            took_ms=took_s * 1000,
-            series=len(outcome.series),
-            missed=max(0, _slot(rule, now_ms) - one.slot - 1),
-            error=outcome.error,
-            changes=changes,
+    def _begin(self, memory: Memory, hold: Hold) -> None:
+        room = ROUND_RULES - self._workers.under_way - len(self._waiting)
+        due = memory.find_due(hold.now_ms)[: max(0, room)]
+        if not due:
+            return
+        of = Round(
+            silences=self._silences.read_standing(hold.now_ms),
+            acknowledged=self._acknowledgements.read_quiet(),
+            now_ms=hold.now_ms,
+            now_s=self._monotonic(),
         )
+        for one in due:
+            one.under_way = True
+        self._waiting += [(one, of) for one in due]
+        self._start_ready()
 
-    def _ask(
-        self, one: _Watched, silences: list[Muting], now_ms: int, now_s: float
-    ) -> tuple[Outcome, list[Change]]:
+    def _start_ready(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one, of in waiting:
+            if one.is_ready:
+                self._workers.start(partial(self._asker.evaluate, one, of))
+            else:
+                self._waiting.append((one, of))
+
+    def _collect(self, memory: Memory) -> list[Finished]:
+        """Return what has ended by the end of the round, at most one evaluation of each rule."""
+        done: list[Finished] = []
+        until_s = self._monotonic() + self._round_s
+        while self._workers.under_way:
+            found = self._workers.collect(until_s - self._monotonic())
+            if found is None:
+                break
+            one, came = found.one, found.came
+            one.under_way = False
+            if memory.watched.get(one.key) is one:
+                done.append(found)
+                if isinstance(one.rule, RecordingRule) and isinstance(came, Recorded):
+                    self._recent.add(one.rule.id, one.rule.record, came.samples)
+            if self._waiting:
+                self._start_ready()
+        return done
+
+    def _store(self, token: int, done: Sequence[Finished]) -> None:
         try:
-            answer = self._query.instant(one.rule.query, time_ms=now_ms, options=self._options)
-            outcome = read_outcome(answer.result)
-            return outcome, self._judge(one, outcome, silences, now_ms, now_s)
-        except Unavailable:
-            raise
-        except TidegaugeError as exc:
-            outcome = Outcome(error=exc.message[:MAX_ERROR_CHARS] or exc.code)
-            return outcome, self._judge(one, outcome, silences, now_ms, now_s)
-
-    def _judge(
-        self,
-        one: _Watched,
-        outcome: Outcome,
-        silences: list[Muting],
-        now_ms: int,
-        now_s: float,
-    ) -> list[Change]:
-        def expand(rule: AlertRule, alert: AlertInstance) -> Mapping[str, str]:
-            return alert_annotations(rule, alert, now_ms=now_ms, query=ask)
-
-        def ask(text: str) -> list[tuple[Mapping[str, str], float]]:
-            # The lease is renewed between evaluations: templates must not keep it waiting.
-            left_ms = TEMPLATE_QUERIES_MS - int((self._monotonic() - now_s) * 1000)
-            if left_ms <= 0:
-                raise DeadlineExceeded("the time for queries of templates is over")
-            options = QueryOptions(timeout_ms=left_ms, cached=False)
-            found = read_samples(self._query.instant(text, time_ms=now_ms, options=options).result)
-            return [(dict(labels), value) for labels, value in found]
-
-        return evaluate(
-            one.rule,
-            one.standing,
-            outcome,
-            elapsed_ms=one.elapsed_ms(now_ms, now_s),
-            now_ms=now_ms,
-            expand=expand,
-            silences=silences,
-            acknowledged=self._acknowledged,
-        )
-
-    def _store(self, token: int, done: list[tuple[_Watched, Evaluated]]) -> None:
-        try:
-            ids = self._changes.write(token, [evaluated for _, evaluated in done])
+            ids = self._changes.write(
+                token,
+                [made for one in done if (made := _to_evaluated(one)) is not None],
+                [(one.one.rule.id, one.last) for one in done if _is_recording(one)],
+            )
         except InvalidInput as exc:
             if len(done) > 1:
                 # One that cannot be stored must not keep the others from it.
                 for single in done:
                     self._store(token, [single])
                 return
-            ((one, evaluated),) = done
-            self.log.error("alerts cannot be stored", rule_id=one.rule.id, error=exc.message)
-            done = [(one, replace(evaluated, error=exc.message, changes=()))]
-            ids = self._changes.write(token, [done[0][1]])
-        for one, evaluated in done:
-            one.slot, one.at_ms = _slot(one.rule, evaluated.at_ms), evaluated.at_ms
-            self._meters.missed.inc(evaluated.missed)
-            self._remember(one, evaluated, ids)
-        until_s = self._monotonic() + COPIES_S
-        for one, evaluated in done:
-            if self._monotonic() < until_s:
-                self._live.put(one.rule, list(one.standing.values()), evaluated)
+            (one,) = done
+            if one.came is None:
+                raise
+            _, rule_id = one.one.key
+            self.log.error("alerts cannot be stored", rule_id=rule_id, error=exc.message)
+            failed = replace(one.last, error=exc.message)
+            self._store(token, [replace(one, last=failed, came=None)])
+            return
+        for finished in done:
+            self._note(finished, ids)
+        self._copy(done)
 
-    def _remember(self, one: _Watched, evaluated: Evaluated, ids: Mapping[Key, int]) -> None:
-        for change in evaluated.changes:
+    def _note(self, finished: Finished, ids: Mapping[Key, int]) -> None:
+        one, last = finished.one, finished.last
+        one.slot, one.at_ms, one.at_s = slot_of(one.rule, last.at_ms), last.at_ms, finished.now_s
+        self._meters.missed.inc(last.missed)
+        if isinstance(one.rule, RecordingRule):
+            if isinstance(finished.came, Recorded):
+                self._results.add(finished.came.samples)
+                one.written = finished.came.written
+            return
+        if isinstance(finished.came, Judged):
+            self._remember(one, one.rule, finished.came, ids)
+        if self._alert_series:
+            found = find_alert_series(one.rule, one.standing.values())
+            time_ms = last.at_ms - one.rule.query_offset_ms
+            self._results.add(make_samples(found, one.written, time_ms))
+            one.written = list(found)
+
+    def _copy(self, done: Sequence[Finished]) -> None:
+        until_s = self._monotonic() + COPIES_S
+        for finished in done:
+            rule, standing = finished.one.rule, finished.one.standing
+            if isinstance(rule, AlertRule) and self._monotonic() < until_s:
+                self._live.put(rule, list(standing.values()), finished.last)
+
+    def _remember(
+        self, one: Watched, rule: AlertRule, judged: Judged, ids: Mapping[Key, int]
+    ) -> None:
+        for change in judged.changes:
             instance, event = change.instance, change.event
             if change.forgotten or instance.state is AlertState.INACTIVE:
                 one.standing.pop(instance.labels, None)
             else:
-                event_id = ids.get((one.rule.id, instance.labels), instance.event_id)
+                event_id = ids.get((rule.id, instance.labels), instance.event_id)
                 one.standing[instance.labels] = replace(instance, event_id=event_id)
             if event is not None:
                 self._meters.changes.labels(event.state.value).inc()
                 self.log.info(
                     "alert changed",
-                    rule_id=one.rule.id,
-                    rule=one.rule.name,
+                    rule_id=rule.id,
+                    rule=rule.name,
                     labels=dict(event.labels),
                     previous=event.previous.value,
                     state=event.state.value,
@@ -281,14 +260,20 @@ class Evaluator:
                 )
 
 
-def _slot(rule: AlertRule, time_ms: int) -> int:
-    """Return the interval of a rule in which a time lies; rules begin theirs at different times."""
-    return (time_ms - zlib.crc32(str(rule.id).encode()) % rule.interval_ms) // rule.interval_ms
+def _is_recording(finished: Finished) -> bool:
+    return isinstance(finished.one.rule, RecordingRule)
 
 
-def _count_firing(memory: _Memory) -> int:
-    return sum(
-        alert.state is AlertState.FIRING
-        for one in memory.watched.values()
-        for alert in one.standing.values()
+def _to_evaluated(finished: Finished) -> Evaluated | None:
+    rule, last, came = finished.one.rule, finished.last, finished.came
+    if not isinstance(rule, AlertRule):
+        return None
+    return Evaluated(
+        rule=rule,
+        at_ms=last.at_ms,
+        took_ms=last.took_ms,
+        series=last.series,
+        missed=last.missed,
+        error=last.error,
+        changes=came.changes if isinstance(came, Judged) else (),
     )

@@ -8,8 +8,13 @@ import orjson
 
 from tidegauge.alerts.payloads import alert_labels, json_number
 from tidegauge.cache.protocol import Cache
-from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertRule, AlertState
-from tidegauge.storage.alert_changes import Evaluated
+from tidegauge.model.alerts import (
+    ACTIVE_STATES,
+    AlertInstance,
+    AlertRule,
+    AlertState,
+    LastEvaluation,
+)
 
 TTL_S = 3600.0
 MAX_SHOWN = 100
@@ -33,14 +38,14 @@ class LiveState:
     def __init__(self, *, cache: Cache) -> None:
         self._cache = cache
 
-    def put(self, rule: AlertRule, standing: Sequence[AlertInstance], evaluated: Evaluated) -> None:
+    def put(self, rule: AlertRule, standing: Sequence[AlertInstance], last: LastEvaluation) -> None:
         """Keep where a rule stands after an evaluation, for an hour."""
         active = [one for one in standing if one.state in ACTIVE_STATES]
         state = {
             "rule_id": rule.id,
             "state": worst_state(standing).value,
-            "evaluated_at": evaluated.at_ms,
-            "error": evaluated.error,
+            "evaluated_at": last.at_ms,
+            "error": last.error,
             "active": len(active),
             "alerts": [
                 {

@@ -14,8 +14,8 @@ from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.observability.health import CheckResult, Status
 from tidegauge.storage.alert_lease import AlertLease, LeaseLost
 
-# How long the lease of an evaluator that died keeps the next one out. A round of evaluations takes
-# a second, a query and a write more: it must be renewed within that.
+# How long the lease of an evaluator that died keeps the next one out. A round of evaluations, with
+# what it stores, must end within that.
 LEASE_S = 8.0
 LOOK_EVERY_S = 1.0
 # Later than this after its last round, an evaluator does not do its work.
@@ -109,7 +109,7 @@ class Turns:
             self._log.info("this evaluator is at work", token=hold.token)
         else:
             hold = self._lease.renew(self._token)
-        return self._evaluator.evaluate_due(hold) > 0
+        return self._evaluator.evaluate_due(hold) > 0 or self._evaluator.is_busy
 
     def _leave(self) -> None:
         self._token = None

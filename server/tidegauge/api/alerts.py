@@ -23,6 +23,7 @@ from tidegauge.model.alerts import (
     AlertRule,
     AlertState,
     Condition,
+    LastEvaluation,
     Policy,
     Severity,
 )
@@ -32,7 +33,6 @@ from tidegauge.query.times import parse_native_time_ms
 from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_events import AlertEvent
 from tidegauge.storage.alert_instances import fingerprint_of
-from tidegauge.storage.alert_rules import LastEvaluation
 from tidegauge.web.access import require
 from tidegauge.web.bodies import read_json
 from tidegauge.web.context import alerts, services

@@ -150,6 +150,19 @@ class AlertsConfig:
         low=10,
         high=10_000_000,
     )
+    query_threads: int = setting(
+        "TIDEGAUGE_ALERTS_QUERY_THREADS",
+        4,
+        "Rules that an evaluator asks side by side; each holds a database connection meanwhile.",
+        low=1,
+        high=64,
+    )
+    series: str = setting(
+        "TIDEGAUGE_ALERTS_SERIES",
+        "on",
+        "Whether pending and firing alerts are series, too: `ALERTS`, `ALERTS_FOR_STATE`.",
+        choices=("on", "off"),
+    )
     host: str = setting(
         "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."
     )

@@ -48,7 +48,12 @@ class DatabaseConfig:
         "TIDEGAUGE_ENGINE", "auto", "Sample engine.", choices=("auto", "columnar")
     )
     pool_size: int = setting(
-        "TIDEGAUGE_DB_POOL_SIZE", 16, "Connections of one process.", low=2, high=500
+        "TIDEGAUGE_DB_POOL_SIZE",
+        16,
+        "Connections of one process; an evaluator has 6 more than it asks queries side by side, at "
+        "least.",
+        low=2,
+        high=500,
     )
     connect_timeout_s: int = setting(
         "TIDEGAUGE_DB_CONNECT_TIMEOUT_SECONDS", 5, "Wait for a new connection.", low=1, high=60

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from tidegauge.model.labels import Labels
 from tidegauge.observability.tracing import current_traceparent, span
 from tidegauge.storage.protocol import Catalogue
 
-OWN_REQUEST_ID = "own-metrics"
+OWN_REQUEST_ID, RESULTS_REQUEST_ID = "own-metrics", "rules"
 REMOTE_WRITE_1 = "prometheus.WriteRequest"
 _PROTOBUF = "application/x-protobuf"
 _ID_RANDOM_BYTES = 10
@@ -49,7 +50,7 @@ def make_message_id(now_ms: int, random_bytes: bytes) -> bytes:
 
     Args:
         now_ms: Unix ms.
-        random_bytes: 10 of them.
+        random_bytes: 10 of them; what tells messages of the same time apart.
     """
     return now_ms.to_bytes(6, "big", signed=False) + random_bytes
 
@@ -169,23 +170,66 @@ class IngestService:
             InvalidInput: some were refused, by the cardinality guard; the others are durable.
             Unavailable: not durable.
         """
-        labels = [one for one, _ in samples]
-        known = [self._registry.find(one) for one in labels]
-        unknown = {place: one for place, one in enumerate(labels) if not known[place]}
-        incoming = Incoming(
-            np.array(known, np.int64),
-            np.arange(len(samples)),
+        incoming = self._find_series(
+            [labels for labels, _ in samples],
             np.full(len(samples), now_ms, np.int64),
             np.array([value for _, value in samples], np.float64),
-            forms=dict(unknown),
-            labels=unknown,
-            metadata=tuple(metadata),
         )
+        incoming.metadata = tuple(metadata)
         admitted = self._admission.admit(incoming, Road.PROMETHEUS, now_ms)
         self._publish(admitted.batch, OWN_REQUEST_ID, now_ms, timeout_s=timeout_s)
         self._count("own", admitted.batch.count, admitted.rejections)
         if admitted.rejections:
             raise InvalidInput(admitted.rejections[0].error)
+
+    def ingest_results(
+        self,
+        labels: Sequence[Labels],
+        times_ms: np.ndarray,
+        values: np.ndarray,
+        *,
+        now_ms: int,
+        timeout_s: float,
+    ) -> Sequence[str]:
+        """Take one sample each of series that rules give; return once they are durable.
+
+        The same samples make messages with the same ids, so that those that are sent again count
+        once.
+
+        Args:
+            labels: of the series, `__name__` included.
+            times_ms: int64, shape (len(labels),).
+            values: float64, shape (len(labels),).
+            now_ms: Unix ms.
+            timeout_s: how long to wait.
+        Returns:
+            Why some were refused: by the cardinality guard, or for their time.
+        Raises:
+            Unavailable: not durable.
+        """
+        incoming = self._find_series(labels, times_ms, values)
+        admitted = self._admission.admit(incoming, Road.PROMETHEUS, now_ms)
+        # Their time, not that of the attempt, goes into the ids.
+        of_ms = int(times_ms.max(initial=0))
+        self._publish(
+            admitted.batch, RESULTS_REQUEST_ID, of_ms, timeout_s=timeout_s, by_content=True
+        )
+        self._count("rules", admitted.batch.count, admitted.rejections)
+        return [one.error for one in admitted.rejections]
+
+    def _find_series(
+        self, labels: Sequence[Labels], times_ms: np.ndarray, values: np.ndarray
+    ) -> Incoming:
+        known = [self._registry.find(one) for one in labels]
+        unknown = {place: one for place, one in enumerate(labels) if not known[place]}
+        return Incoming(
+            np.array(known, np.int64),
+            np.arange(len(labels)),
+            times_ms,
+            values,
+            forms=dict(unknown),
+            labels=unknown,
+        )
 
     def _check_labels(self, columns: WireColumns) -> Incoming:
         incoming = Incoming(
@@ -231,7 +275,13 @@ class IngestService:
         return outcome
 
     def _publish(
-        self, batch: SampleBatch, request_id: str, now_ms: int, *, timeout_s: float | None = None
+        self,
+        batch: SampleBatch,
+        request_id: str,
+        now_ms: int,
+        *,
+        timeout_s: float | None = None,
+        by_content: bool = False,
     ) -> None:
         if not batch.count and not batch.metadata:
             return
@@ -239,12 +289,18 @@ class IngestService:
             # Of a request whose last part fails the first ones stay: sent again, they count once.
             deadline_s = self._monotonic() + (timeout_s or self._confirm_timeout_s)
             for part in self._split(batch):
+                body = encode_batch(part)
+                distinct = (
+                    blake2b(body, digest_size=_ID_RANDOM_BYTES).digest()
+                    if by_content
+                    else self._random_bytes(_ID_RANDOM_BYTES)
+                )
                 message = Message(
-                    id=make_message_id(now_ms, self._random_bytes(_ID_RANDOM_BYTES)),
+                    id=make_message_id(now_ms, distinct),
                     codec=CODEC_VERSION,
                     count=part.count,
                     request_id=request_id,
-                    body=encode_batch(part),
+                    body=body,
                     trace=current_traceparent(),
                 )
                 left_s = max(0.0, deadline_s - self._monotonic())

@@ -118,6 +118,25 @@ class AlertRule:
 
 
 @dataclass(frozen=True, slots=True)
+class LastEvaluation:
+    """How the last evaluation of a rule went.
+
+    Args:
+        at_ms: when it was, Unix ms.
+        took_ms: how long the query took.
+        series: how many it gave.
+        missed: intervals, in all, that nobody evaluated.
+        error: why it failed; "": it did not.
+    """
+
+    at_ms: int
+    took_ms: float
+    series: int
+    missed: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertInstance:
     """One label set of a rule.
 

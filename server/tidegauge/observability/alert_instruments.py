@@ -18,6 +18,7 @@ class AlertInstruments:
         missed: intervals in which a rule was not evaluated by anybody.
         changes: changes of state by the new `state`.
         firing: alerts that fire now; 0 in an evaluator that stands by.
+        results_lost: samples that rules gave and that could not be stored.
         leading: 1 in the evaluator that holds the lease.
     """
 
@@ -38,6 +39,11 @@ class AlertInstruments:
         )
         self.changes = Counter(
             "alert_changes_total", "Changes of state.", ["state"], registry=registry
+        )
+        self.results_lost = Counter(
+            "alert_results_lost_total",
+            "Samples of rules that could not be stored.",
+            registry=registry,
         )
         self.firing = Gauge(
             "alerts_firing", "Alerts that fire.", multiprocess_mode="livesum", registry=registry

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.alerts.evaluator import Evaluator
+from tidegauge.alerts.asking import Asker
+from tidegauge.alerts.evaluator import ROUND_S, Evaluator
 from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.muting import Mutings
+from tidegauge.alerts.recent import RecentSamples
+from tidegauge.alerts.results import Results
 from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
+from tidegauge.alerts.workers import Workers
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
 from tidegauge.errors import ConfigError
@@ -44,6 +48,10 @@ from tidegauge.services.storing import Storing, open_storing
 from tidegauge.services.upkeep import Sizes, make_heartbeat
 
 STOP_S = 15.0
+# The queries of rules are the same all the time: those of a few thousand are parsed once.
+MEMO_TREES = 4096
+# Connections that an evaluator needs besides those of its queries.
+OTHER_CONNECTIONS = 6
 OWN_METRICS_STOP_S = 8.0
 
 
@@ -60,6 +68,7 @@ class EvaluatorServices:
         turns: evaluates while it has the lease.
         deliver: tells people until an event is set, whoever has the lease.
         delivering: when that last looked for work.
+        close_evaluator: has it evaluate nothing any more.
         storing: stores what this process makes of samples.
         tracing: its spans.
     """
@@ -72,6 +81,7 @@ class EvaluatorServices:
     turns: Turns
     deliver: Callable[[threading.Event], None]
     delivering: Pulse
+    close_evaluator: Callable[[], None]
     storing: Storing
     tracing: Tracing
     health: Health = field(init=False)
@@ -147,6 +157,7 @@ class EvaluatorServices:
             thread.ask_to_stop()
         for thread in self._threads.values():
             thread.join(STOP_S)
+        self.close_evaluator()
         if self._own_metrics is not None:
             # Last of all, so that they tell of the end of the others.
             self._own_metrics.ask_to_stop()
@@ -174,12 +185,18 @@ def build_evaluator(
         raise ConfigError("DATABASE_URL is not set; an evaluator finds its rules and samples there")
     tools = Tools(log=log or make_log(config, "evaluator"))
     adopt_module_loggers(tools.log)
-    storage = open_storage_parts(config, tools, application_name="tidegauge evaluator")
+    storage = open_storage_parts(
+        _with_connections(config), tools, application_name="tidegauge evaluator"
+    )
     assert storage.alerts is not None
     tables = storage.alerts
     meters = Meters()
     cache = open_shared_cache(config, tools, max_connections=2, on_error=meters.cache.failed)
     delivering = Pulse(LATE_S, monotonic=tools.monotonic)
+    storing = open_storing(config, tools, meters, storage)
+    evaluator = make_evaluator(
+        config, tools, meters, storage, tables, cache, store=storing.ingest.ingest_results
+    )
     services = EvaluatorServices(
         config=config,
         tools=tools,
@@ -188,7 +205,7 @@ def build_evaluator(
         cache=cache,
         turns=Turns(
             lease=tables.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
-            evaluator=make_evaluator(config, tools, meters, storage, tables, cache),
+            evaluator=evaluator,
             meters=meters.alerts,
             on_turn=meters.upkeep.lease_token.set,
             monotonic=tools.monotonic,
@@ -199,11 +216,19 @@ def build_evaluator(
             config, tools, meters, outbox=tables.outbox, on_look=delivering.beat
         ).run(stop),
         delivering=delivering,
-        storing=open_storing(config, tools, meters, storage),
+        close_evaluator=evaluator.close,
+        storing=storing,
         tracing=make_tracing(config, tools, "evaluator"),
     )
     services.start()
     return services
+
+
+def _with_connections(config: Config) -> Config:
+    """Return the settings with as many database connections as an evaluator needs."""
+    least = config.alerts.query_threads + OTHER_CONNECTIONS
+    database = replace(config.database, pool_size=max(config.database.pool_size, least))
+    return replace(config, database=database)
 
 
 def make_evaluator(
@@ -213,26 +238,58 @@ def make_evaluator(
     storage: StorageParts,
     tables: AlertTables,
     cache: Cache,
+    *,
+    store: Callable[..., Sequence[str]],
+    round_s: float = ROUND_S,
 ) -> Evaluator:
-    """Return an evaluator over any storage of samples."""
+    """Return an evaluator over any storage of samples.
+
+    Args:
+        store: `IngestService.ingest_results`.
+        round_s: how long a round waits for queries.
+    """
+    threads = config.alerts.query_threads
+    parser = QueryParser(max_depth=config.query.max_depth, memo_trees=MEMO_TREES)
+    recent = RecentSamples(storage.engine)
+    query = QueryService(
+        samples=recent,
+        engine=make_engine(config),
+        parser=parser,
+        admission=make_admission(config, tools, meters, max_waiting=threads),
+        running=RunningSamples(config.query),
+        config=config.query,
+        meters=meters,
+        monotonic=tools.monotonic,
+    )
     return Evaluator(
         rules=tables.rules,
+        recordings=tables.recordings,
         changes=tables.changes,
         silences=Mutings(silences=tables.silences, windows=tables.windows, log=tools.log),
         acknowledgements=tables.acknowledgements,
-        query=QueryService(
-            samples=storage.engine,
-            engine=make_engine(config),
-            parser=QueryParser(max_depth=config.query.max_depth),
-            admission=make_admission(config, tools, meters, max_waiting=1),
-            running=RunningSamples(config.query),
-            config=config.query,
-            meters=meters,
+        asker=Asker(
+            query=query,
+            meters=meters.alerts,
+            query_timeout_ms=config.alerts.query_timeout_ms,
             monotonic=tools.monotonic,
+            log=tools.log,
         ),
+        workers=Workers(threads=threads, name="rules"),
+        recent=recent,
+        results=Results(
+            store=lambda *columns, timeout_s: store(
+                *columns, now_ms=tools.clock_ms(), timeout_s=timeout_s
+            ),
+            holding=tables.changes.holding,
+            meters=meters.alerts,
+            monotonic=tools.monotonic,
+            log=tools.log,
+        ),
+        parser=parser,
         live=LiveState(cache=cache),
         meters=meters.alerts,
-        query_timeout_ms=config.alerts.query_timeout_ms,
         monotonic=tools.monotonic,
         log=tools.log,
+        alert_series=config.alerts.series == "on",
+        round_s=round_s,
     )

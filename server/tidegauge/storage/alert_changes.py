@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from psycopg2.extensions import cursor
 
-from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
+from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState, LastEvaluation
 from tidegauge.model.routing import RoutedChannel
 from tidegauge.storage.acknowledgements import end_acknowledgements
 from tidegauge.storage.alert_events import AlertEvent, record_events
@@ -21,6 +22,7 @@ from tidegauge.storage.alert_lease import hold_lease
 from tidegauge.storage.moments import to_moment
 from tidegauge.storage.outbox import NewNotification, enqueue, read_told
 from tidegauge.storage.pool import Pool
+from tidegauge.storage.recording_rules import note_recordings
 
 _AT_MOST_S = 10.0
 
@@ -101,12 +103,29 @@ class AlertChanges:
         with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
             return read_instances(lent)
 
-    def write(self, token: int, evaluated: Sequence[Evaluated]) -> dict[Key, int]:
+    @contextmanager
+    def holding(self, token: int) -> Iterator[None]:
+        """Let nobody take the lease over while the block runs, which must be short.
+
+        Raises:
+            LeaseLost: somebody has; the block does not run. Unavailable.
+        """
+        with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
+            hold_lease(lent, token)
+            yield
+
+    def write(
+        self,
+        token: int,
+        evaluated: Sequence[Evaluated],
+        recorded: Sequence[tuple[int, LastEvaluation]] = (),
+    ) -> dict[Key, int]:
         """Store evaluations in one transaction; a rule that was changed meanwhile is left out.
 
         Args:
             token: of the lease under which they were made.
-            evaluated: at most one of each rule.
+            evaluated: at most one of each alerting rule.
+            recorded: how recording rules went, by the rule's id; at most one of each.
         Returns:
             The ids of the new events, by rule and label set.
         Raises:
@@ -122,6 +141,7 @@ class AlertChanges:
                 lent, [(one.rule, change) for one in valid for change in one.changes]
             )
             _note_evaluations(lent, valid)
+            note_recordings(lent, recorded)
             return ids
 
 

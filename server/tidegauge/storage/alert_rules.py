@@ -10,7 +10,15 @@ import orjson
 from psycopg2.extensions import cursor
 
 from tidegauge.errors import NotFound
-from tidegauge.model.alerts import AlertInstance, AlertRule, Condition, Policy, RuleOrigin, Severity
+from tidegauge.model.alerts import (
+    AlertInstance,
+    AlertRule,
+    Condition,
+    LastEvaluation,
+    Policy,
+    RuleOrigin,
+    Severity,
+)
 from tidegauge.model.labels import make_labels
 from tidegauge.storage.accounts_rows import AuditEntry
 from tidegauge.storage.alert_changes import Change, write_changes
@@ -61,17 +69,6 @@ FROM (SELECT revision FROM alert_rules UNION ALL SELECT revision FROM recording_
 
 End = Callable[[AlertInstance], Change]
 """Says what the end of a rule means for one of its label sets."""
-
-
-@dataclass(frozen=True, slots=True)
-class LastEvaluation:
-    """How the last evaluation of a rule went; see the table's comments."""
-
-    at_ms: int
-    took_ms: float
-    series: int
-    missed: int
-    error: str
 
 
 @dataclass(frozen=True, slots=True)

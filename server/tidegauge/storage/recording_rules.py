@@ -10,10 +10,9 @@ import orjson
 from psycopg2.extensions import cursor
 
 from tidegauge.errors import NotFound
-from tidegauge.model.alerts import RuleOrigin
+from tidegauge.model.alerts import LastEvaluation, RuleOrigin
 from tidegauge.model.recording import RecordingRule
 from tidegauge.storage.accounts_rows import AuditEntry
-from tidegauge.storage.alert_rules import LastEvaluation
 from tidegauge.storage.audit import write_audit
 from tidegauge.storage.moments import to_moment, to_ms
 from tidegauge.storage.pool import Pool

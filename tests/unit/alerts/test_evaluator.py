@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from tidegauge.cache.inprocess import InProcessCache
-from tidegauge.config import Config, DatabaseConfig
 from tidegauge.errors import Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
 from tidegauge.model.frame import SeriesFrame
-from tidegauge.model.labels import make_labels
 from tidegauge.model.maintenance import MaintenanceWindow, Once
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.model.silences import Silence
-from tidegauge.observability.logs import make_logger
-from tidegauge.observability.meters import Meters
-from tidegauge.services.evaluator import make_evaluator
-from tidegauge.services.parts import AlertTables, StorageParts, Tools, open_storage_parts
 from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_lease import Hold, LeaseLost
-from tidegauge.storage.memory import MemoryStorage
 from tidegauge.storage.pool import Pool
 from tidegauge.storage.protocol import SampleEngine
 
-from tests.contracts.storage_kit import Clock as StorageClock
-from tests.contracts.storage_kit import Kit
-from tests.support.alerts import ENTRY, make_rule
+from tests.support.alerts import ENTRY
 from tests.support.relay import (
     COMMIT,
     COMMITTED,
@@ -43,88 +32,7 @@ from tests.support.relay import (
     relayed_url,
     socket_of,
 )
-
-START_MS = 1_700_000_000_000
-STEP_MS = 10_000
-
-
-@dataclass
-class Bench:
-    """Evaluators over one database, one set of samples and two clocks."""
-
-    tables: AlertTables
-    pool: Pool
-    now_ms: int = START_MS
-    mono_s: float = 5000.0
-    log: io.BytesIO = field(default_factory=io.BytesIO)
-    meters: Meters = field(default_factory=Meters)
-    cache: Any = None
-    token: int = 0
-
-    def __post_init__(self) -> None:
-        memory = MemoryStorage(clock_ms=lambda: self.now_ms, monotonic=lambda: self.mono_s)
-        self.kit = Kit(memory, memory, StorageClock())
-        self.restart()
-
-    def restart(self) -> None:
-        """Put a new evaluator in the old one's place."""
-        # A lease of no time at all: whoever asks next gets it.
-        held = self.tables.open_lease("test", 0).take()
-        assert held is not None
-        self.token = held.token
-        self.evaluator = self.make_evaluator()
-
-    def make_evaluator(self) -> Any:
-        tools = Tools(
-            log=make_logger(self.log, level="info", service="e", clock_ms=lambda: self.now_ms),
-            clock_ms=lambda: self.now_ms,
-            monotonic=lambda: self.mono_s,
-        )
-        self.cache = InProcessCache(
-            max_bytes=10**6, monotonic=lambda: self.mono_s, new_id=lambda: "id"
-        )
-        storage = StorageParts(engine=self.kit.engine, catalogue=self.kit.catalogue)
-        return make_evaluator(Config(), tools, self.meters, storage, self.tables, self.cache)
-
-    def add(self, **fields: Any) -> AlertRule:
-        return self.tables.rules.add(make_rule(**fields), ENTRY).rule
-
-    def send(self, value: float, **labels: str) -> None:
-        series = make_labels({"__name__": "heat", **labels})
-        self.kit.append([(series, self.now_ms, value)])
-
-    def evaluate(self) -> int:
-        return self.evaluator.evaluate_due(Hold(self.token, self.now_ms))
-
-    def step(self, passed_ms: int = STEP_MS, *, set_ms: int = 0, **values: float) -> int:
-        """Let time go by, send a value of each host, evaluate; return how many rules were."""
-        self.now_ms += passed_ms + set_ms
-        self.mono_s += passed_ms / 1000
-        for host, value in values.items():
-            self.send(value, host=host)
-        return self.evaluate()
-
-    def history(self, rule: AlertRule) -> list[str]:
-        events = self.tables.events.read_page(
-            rule.id, before=None, start_ms=None, end_ms=None, limit=99
-        )
-        return [one.state.value for one in reversed(events)]
-
-    def told(self) -> list[str]:
-        with self.pool.transaction() as lent:
-            lent.execute("SELECT payload ->> 'status' FROM notifications ORDER BY id")
-            return [row[0] for row in lent.fetchall()]
-
-
-@contextlib.contextmanager
-def open_tables(url: str) -> Iterator[AlertTables]:
-    """Lend the tables of alerts at an address."""
-    log = make_logger(io.BytesIO(), level="info", service="e", clock_ms=lambda: 0)
-    config = Config(database=DatabaseConfig(url=url))
-    storage = open_storage_parts(config, Tools(log=log), application_name="test")
-    assert storage.alerts is not None
-    yield storage.alerts
-    storage.close()
+from tests.unit.alerts.evaluator_kit import START_MS, STEP_MS, Bench, open_tables
 
 
 @pytest.fixture
