@@ -6,16 +6,21 @@ import itertools
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 
 from tidegauge.model.frame import SeriesFrame
+from tidegauge.model.histogram import Histogram
+from tidegauge.model.labels import Labels
 from tidegauge.model.matchers import Matcher
 from tidegauge.promql.engine import Engine, EngineOptions
 from tidegauge.promql.reader import SelectHints
-from tidegauge.promql.scripts.runner import LoadedSeries, Outcome, run_script
+from tidegauge.promql.scripts.histograms import store_hints
+from tidegauge.promql.scripts.loading import LoadedSeries
+from tidegauge.promql.scripts.runner import Outcome, run_script
 from tidegauge.storage.memory import MemoryStorage
 from tidegauge.storage.protocol import ReadBudget, StoredBatch
 
@@ -29,6 +34,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._storage = MemoryStorage()
         self._numbers = itertools.count()
+        self._histograms: dict[Labels, dict[int, Histogram]] = {}
 
     def write(self, series: Sequence[LoadedSeries]) -> None:
         """Add samples."""
@@ -47,6 +53,8 @@ class MemoryStore:
             values=np.concatenate([one.values for one in series]),
         )
         self._storage.append(batch)
+        for one in series:
+            self._keep_histograms(one)
 
     def reader(self) -> MemoryStore:
         """Return what reads it."""
@@ -57,7 +65,26 @@ class MemoryStore:
     ) -> SeriesFrame:
         """Return the samples of the series that match, start and end included."""
         budget = ReadBudget(max_samples=MAX_SAMPLES, deadline_s=time.monotonic() + DEADLINE_S)
-        return self._storage.select(matchers, start_ms, end_ms, budget)
+        frame = self._storage.select(matchers, start_ms, end_ms, budget)
+        if not any(labels in self._histograms for labels in frame.labels):
+            return frame
+        histograms = np.full(len(frame.times_ms), None, object)
+        for row, labels in enumerate(frame.labels):
+            known = self._histograms.get(labels, {})
+            for at in range(int(frame.offsets[row]), int(frame.offsets[row + 1])):
+                histograms[at] = known.get(int(frame.times_ms[at]))
+        return replace(frame, histograms=histograms)
+
+    def _keep_histograms(self, series: LoadedSeries) -> None:
+        """Keep histograms beside the storage, which holds their sums."""
+        if not any(series.histograms):
+            return
+        kept = self._histograms.setdefault(series.labels, {})
+        pairs = zip(series.values.tolist(), series.histograms, strict=True)
+        samples = [value if one is None else one for value, one in pairs]
+        for time_ms, one in zip(series.times_ms.tolist(), store_hints(samples), strict=True):
+            if isinstance(one, Histogram):
+                kept[time_ms] = one
 
 
 def make_script_engine() -> Engine:
@@ -89,8 +116,8 @@ def promqltest(files: tuple[Path, ...], verbose: bool) -> None:
     every selector, at five other times (three at time 0), each also as such a range query. It
     passes only if all its runs do. Feature flags are on as in Prometheus's own runner: delayed
     name removal, experimental functions, extended range selectors, fill modifiers; the lookback
-    is 5 minutes, the default subquery step 1 minute. Evals on native histograms or start
-    timestamps fail: they are not supported yet.
+    is 5 minutes, the default subquery step 1 minute. Evals on start timestamps fail: they are not
+    supported yet.
 
     The exit code is 1 if an eval failed.
     """

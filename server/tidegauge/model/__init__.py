@@ -4,6 +4,7 @@
 - `matchers`: one label matcher, compiled with RE2 and fast paths for literals.
 - `batch`: samples on their way in, as columns.
 - `frame`: samples on their way out, as columns.
+- `histogram`: a native histogram.
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules, and how far each of their label sets has come; `silences`: of which of them
   nobody is told; `maintenance`: when that is so by plan; `routing`: who is told of the others.

@@ -18,6 +18,8 @@ class SeriesFrame:
         offsets: int64, shape (S + 1,): series i has the samples offsets[i] to offsets[i + 1].
         times_ms: int64, shape (N,), Unix ms, strictly rising within a series.
         values: float64, shape (N,), bit-exact, stale markers included.
+        histograms: object, shape (N,): a `Histogram` where the sample is one, whose value is its
+            sum, else None. None: all samples are floats.
     A series without samples in the range asked for may be there with none.
     """
 
@@ -25,6 +27,7 @@ class SeriesFrame:
     offsets: np.ndarray
     times_ms: np.ndarray
     values: np.ndarray
+    histograms: np.ndarray | None = None
 
     @staticmethod
     def empty() -> SeriesFrame:

@@ -12,6 +12,7 @@
 - `reader`: the small protocol through which the engine asks for samples.
 - `value`: what an evaluation gives back.
 - `engine`: evaluates a tree over a time grid; `kernels` has its array functions.
+- `native`: what is done with native histograms, one or two at a time.
 - `scripts`: runs Prometheus's evaluation scripts (`tidegauge promqltest`).
 
 `query` evaluates, the routes write values out, `cli` runs scripts; no storage is known here.

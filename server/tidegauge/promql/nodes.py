@@ -108,6 +108,7 @@ class VectorSelector:
         matchers: all of them, `__name__` of a written name last, as Prometheus has it.
         bypass_empty_check: it is the data-label selector of `info()`.
         extension: "anchored", "smoothed" or "" (on a range selector it stands here too).
+        only_totals: of native histograms only count and sum are asked; known once it is prepared.
     """
 
     name: str
@@ -116,6 +117,7 @@ class VectorSelector:
     shift: TimeShift = NO_SHIFT
     bypass_empty_check: bool = False
     extension: str = ""
+    only_totals: bool = False
 
 
 @dataclass(frozen=True, slots=True)

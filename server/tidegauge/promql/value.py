@@ -19,12 +19,15 @@ class Vector:
         values: float64, shape (S, T).
         present: bool, shape (S, T): where there is a sample. NaN is a value like any other.
         drop_name: bool, shape (S,): the name is to be removed at the very end.
+        histograms: object, shape (S, T): a `Histogram` where the sample is one, else None; its
+            value says nothing. None: all samples are floats.
     """
 
     labels: list[Labels]
     values: np.ndarray
     present: np.ndarray
     drop_name: np.ndarray
+    histograms: np.ndarray | None = None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from tidegauge.errors import InvalidInput
 from tidegauge.model.labels import make_labels
 from tidegauge.model.stale import is_stale
 from tidegauge.promql.scripts.notation import (
-    Histogram,
     ScriptError,
     find_number,
     parse_duration_ms,
@@ -49,11 +48,17 @@ def test_a_stale_marker_has_its_bits():
     assert np.isnan(values).all()
 
 
-def test_histograms_keep_their_places():
-    line = parse_series_line("x {{schema:0 sum:5 count:4 buckets:[1 2 1]}}x2 1 {{}}+{{sum:1}}x1")
+def test_histograms_are_repeated_and_grow():
+    points = points_of("{{schema:0 sum:5 count:4 buckets:[1 2 1]}}x2 1 {{}}+{{sum:1}}x1")
 
-    assert line.points == (*[Histogram.POINT] * 3, 1.0, *[Histogram.POINT] * 2)
-    assert line.has_histograms
+    sums = [one if isinstance(one, float) else one.histogram.sum for one in points]
+    assert sums == [5.0, 5.0, 5.0, 1.0, 0.0, 1.0]
+    assert points[0].histogram.positive.counts.tolist() == [1.0, 2.0, 1.0]
+
+
+def test_a_field_that_no_histogram_has_is_named():
+    with pytest.raises(InvalidInput, match="colour:3 is no field of a histogram"):
+        parse_series_line("x {{colour:3}}")
 
 
 @pytest.mark.parametrize(

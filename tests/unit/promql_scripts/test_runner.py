@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from tidegauge.cli.promqltest import MemoryStore, make_script_engine
-from tidegauge.promql.scripts.runner import NO_HISTOGRAMS, NO_START_TIMESTAMPS, run_script
+from tidegauge.promql.scripts.runner import NO_START_TIMESTAMPS, run_script
 
 LOAD = "load 1m\n  x_total{l='a'} 0+60x10\n  x_total{l='b'} 0+120x10\n  g 1 2 3\n\n"
 
@@ -110,19 +110,26 @@ def test_an_engine_that_crashes_fails_its_evals_only():
     assert all("crashed: IndexError" in outcome.failure for outcome in outcomes)
 
 
-def test_histograms_fail_with_a_plain_reason():
-    loaded = "load 1m\n  h {{schema:0 sum:1 count:1 buckets:[1]}}\n  other 1\n\n"
+def test_histograms_are_compared_bucket_by_bucket():
+    loaded = "load 1m\n  h {{schema:0 sum:1 count:3 buckets:[1 2]}}\n\n"
 
-    assert failure_of(loaded + "eval instant at 0 sum(h)\n  expect fail") == NO_HISTOGRAMS
-    assert failure_of(loaded + "eval instant at 0 other\n  other 1") is None
-    assert failure_of("eval instant at 0 g\n  g {{schema:0}}") == NO_HISTOGRAMS
-    assert failure_of(loaded + "clear\n\neval instant at 0 h") is None
+    assert failure_of(loaded + "eval instant at 0 h\n  h {{sum:1 count:3 buckets:[1 2]}}") is None
+    failure = failure_of(loaded + "eval instant at 0 h\n  h {{sum:1 count:3 buckets:[2 1]}}")
+    assert "got {count:3, sum:1, (0.5,1]:1, (1,2]:2}" in failure
 
 
-def test_converted_histograms_fail_under_their_own_name():
+def test_a_hint_counts_only_where_it_is_written():
+    loaded = "load 1m\n  h {{count:1 counter_reset_hint:gauge}}\n\n"
+
+    assert failure_of(loaded + "eval instant at 0 h\n  h {{count:1}}") is None
+    reset = "eval instant at 0 h\n  h {{count:1 counter_reset_hint:reset}}"
+    assert failure_of(loaded + reset) is not None
+
+
+def test_classic_histograms_are_converted_beside_themselves():
     loaded = "load_with_nhcb 1m\n  d_bucket{le='1', j='x'} 1\n  d_bucket{le='+Inf', j='x'} 2\n\n"
 
-    assert failure_of(loaded + "eval instant at 0 histogram_quantile(0.5, d)") == NO_HISTOGRAMS
+    assert failure_of(loaded + "eval instant at 0 histogram_count(d)\n  {j='x'} 2") is None
     quantile = loaded + "eval instant at 0 histogram_quantile(0.5, d_bucket)\n  {j='x'} 1"
     assert failure_of(quantile) is None
 

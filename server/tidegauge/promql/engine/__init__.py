@@ -8,6 +8,8 @@
   vectors.
 - `binary`, `matching`, `sets`: operators.
 - `grouping`, `aggregate`, `sums`, `selection`, `heaps`, `sampling`, `counting`: aggregations.
+- `mixed`, `native_aggregate`, `native_matching`, `native_ranges`, `native_selection`,
+  `native_series`: the same for native histograms, sample by sample.
 - `vectors`, `notes`, `goformat`, `errors`: helpers of all of them.
 
 Arrays are float64 or bool of shape (series, steps) throughout and are never written to once

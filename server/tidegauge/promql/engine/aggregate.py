@@ -10,13 +10,14 @@ from collections.abc import Callable
 import numpy as np
 
 from tidegauge.promql import nodes
-from tidegauge.promql.engine.context import Evaluation, Grid
+from tidegauge.promql.engine.context import Evaluation, Grid, Query
 from tidegauge.promql.engine.counting import count_values
 from tidegauge.promql.engine.grouping import Groups, RankWalk, group_series, is_thin
+from tidegauge.promql.engine.native_aggregate import aggregate_histograms
 from tidegauge.promql.engine.notes import invalid_quantile
 from tidegauge.promql.engine.selection import SELECTIONS, select_series
 from tidegauge.promql.engine.sums import close_sums, group_means, group_sums
-from tidegauge.promql.engine.vectors import present_rows
+from tidegauge.promql.engine.vectors import floats_only, histogram_cells, present_rows
 from tidegauge.promql.value import Vector
 
 
@@ -34,6 +35,11 @@ def evaluate_aggregate(evaluation: Evaluation, expr: nodes.Aggregate, grid: Grid
     if expr.op in SELECTIONS:
         assert param is not None
         return select_series(evaluation.query, expr, vector, groups, param)
+    if vector.histograms is not None and histogram_cells(vector).any():
+        if expr.op in ("sum", "avg"):
+            return aggregate_histograms(evaluation.query, expr, vector, groups)
+        if expr.op not in ("count", "group"):
+            vector, groups = _ignore_histograms(evaluation.query, expr, vector)
     if expr.op == "quantile":
         assert param is not None
         _warn_of_quantiles(evaluation, expr, param)
@@ -45,6 +51,14 @@ def evaluate_aggregate(evaluation: Evaluation, expr: nodes.Aggregate, grid: Grid
     else:
         values = _REDUCTIONS[expr.op](vector, groups, np.maximum(counts, 1.0))
     return Vector(groups.labels, values, present, _drop_flags(vector, groups))
+
+
+def _ignore_histograms(
+    query: Query, expr: nodes.Aggregate, vector: Vector
+) -> tuple[Vector, Groups]:
+    query.notes.inform(f"ignored histogram in {expr.op} aggregation", expr.expr.span)
+    floats = floats_only(vector)
+    return floats, group_series(floats.labels, expr.grouping, expr.without, query.check)
 
 
 def _present_counts(vector: Vector, groups: Groups) -> np.ndarray:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Query
-from tidegauge.promql.engine.vectors import drop_names, empty_vector, without_absent
-from tidegauge.promql.quoting import quote
+from tidegauge.promql.engine.mixed import combine_samples
+from tidegauge.promql.engine.vectors import (
+    drop_names,
+    histogram_cells,
+    histogram_grid,
+    without_absent,
+)
+from tidegauge.promql.native.notes import incompatible_types
 from tidegauge.promql.value import Vector
 
 ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
@@ -31,15 +38,6 @@ def combine_numbers(op: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return ARITHMETIC[op](left, right)
 
 
-def inform_untrimmable(query: Query, expr: nodes.Binary) -> None:
-    """Say that floats cannot be trimmed like histograms."""
-    query.notes.inform(
-        f"incompatible sample types encountered for binary operator {quote(expr.op)}: "
-        f"float {expr.op} float",
-        expr.span,
-    )
-
-
 def combine_with_scalar(
     query: Query, expr: nodes.Binary, vector: Vector, scalar: np.ndarray, *, swapped: bool
 ) -> Vector:
@@ -52,20 +50,54 @@ def combine_with_scalar(
         Of a comparison without `bool`, the vector's own samples where it holds.
     """
     op = expr.op
+    cells = histogram_cells(vector) if vector.histograms is not None else None
+    floats = vector.present if cells is None else vector.present & ~cells
     if op in TRIMS:
-        if vector.present.any():
-            inform_untrimmable(query, expr)
-        return empty_vector(len(scalar))
-    left, right = (scalar, vector.values) if swapped else (vector.values, scalar)
-    if op in ARITHMETIC:
-        values = ARITHMETIC[op](left, right)
-        return drop_names(_with_values(vector, values), query.options)
-    holds = COMPARISONS[op](left, right)
+        values, present = vector.values, np.zeros_like(floats)
+        if floats.any():
+            query.notes.inform(incompatible_types(op, "float", "float"), expr.span)
+    else:
+        left, right = (scalar, vector.values) if swapped else (vector.values, scalar)
+        values, present = _combine_floats(expr, vector, left, right, floats)
+    combined = replace(vector, values=values, present=present, histograms=None)
+    if cells is not None and cells.any():
+        combined = _combine_histograms(query, expr, vector, scalar, swapped, combined)
+    drops_names = op in ARITHMETIC or expr.return_bool
+    shown = without_absent(combined)
+    return drop_names(shown, query.options) if drops_names else shown
+
+
+def _combine_floats(
+    expr: nodes.Binary, vector: Vector, left: np.ndarray, right: np.ndarray, floats: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    if expr.op in ARITHMETIC:
+        return ARITHMETIC[expr.op](left, right), floats
+    holds = COMPARISONS[expr.op](left, right)
     if expr.return_bool:
-        return drop_names(_with_values(vector, holds.astype(np.float64)), query.options)
-    present = vector.present & holds
-    return without_absent(Vector(vector.labels, vector.values, present, vector.drop_name))
+        return holds.astype(np.float64), floats
+    return vector.values, floats & holds
 
 
-def _with_values(vector: Vector, values: np.ndarray) -> Vector:
-    return Vector(vector.labels, values, vector.present, vector.drop_name)
+def _combine_histograms(
+    query: Query,
+    expr: nodes.Binary,
+    vector: Vector,
+    scalar: np.ndarray,
+    swapped: bool,
+    combined: Vector,
+) -> Vector:
+    """Return what comes of the floats, with what comes of the histograms beside it."""
+    present = combined.present.copy()
+    grid = histogram_grid(vector)
+    histograms = np.full(present.shape, None, object)
+    for row, step in np.argwhere(histogram_cells(vector)).tolist():
+        query.check()
+        own, other = grid[row, step], float(scalar[step])
+        found = combine_samples(expr.op, *((other, own) if swapped else (own, other)))
+        if found.note is not None:
+            query.notes.add(found.note, expr.span)
+        if found.sample is None:
+            continue
+        present[row, step] = True
+        histograms[row, step] = found.sample
+    return replace(combined, present=present, histograms=histograms)

@@ -12,6 +12,7 @@ from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.grouping import group_series
 from tidegauge.promql.engine.relabel import is_label_name
 from tidegauge.promql.engine.vectors import empty_vector, make_vector, merge_equal
+from tidegauge.promql.native.texts import format_histogram
 from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
@@ -32,19 +33,31 @@ def count_values(query: Query, expr: nodes.Aggregate, vector: Vector) -> Vector:
         return empty_vector(steps)
     without_label = [drop_labels(labels, frozenset({label})) for labels in vector.labels]
     groups = group_series(without_label, expr.grouping, expr.without)
-    # By their bits, so that 0 and -0 are two values.
-    bits, codes = np.unique(vector.values[series, step].view(np.int64), return_inverse=True)
-    distinct = bits.view(np.float64)
-    pairs, rows = np.unique(groups.ids[series] * len(distinct) + codes, return_inverse=True)
+    spelled, codes = _spell(vector, series, step)
+    pairs, rows = np.unique(groups.ids[series] * len(spelled) + codes, return_inverse=True)
     query.require_points("count_values", len(pairs), steps)
     counts = np.bincount(rows * steps + step, minlength=len(pairs) * steps).reshape(-1, steps)
-    spelled = [format_go_f(value) for value in distinct.tolist()]
     labelled = not (expr.without and label in expr.grouping)
     labels: list[Labels] = []
-    for group, code in zip(*np.divmod(pairs, len(distinct)), strict=True):
+    for group, code in zip(*np.divmod(pairs, len(spelled)), strict=True):
         own = groups.labels[group]
         labels.append(make_labels((*own, (label, spelled[code]))) if labelled else own)
     return _sum_equal(make_vector(labels, counts.astype(np.float64), counts > 0))
+
+
+def _spell(vector: Vector, series: np.ndarray, step: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the different values as labels have them, and which of them each sample is."""
+    # By their bits, so that 0 and -0 are two values.
+    bits, codes = np.unique(vector.values[series, step].view(np.int64), return_inverse=True)
+    spelled = [format_go_f(value) for value in bits.view(np.float64).tolist()]
+    if vector.histograms is None:
+        return spelled, codes
+    places: dict[str, int] = {}
+    for at, found in enumerate(vector.histograms[series, step].tolist()):
+        if found is not None:
+            text = format_histogram(found)
+            codes[at] = len(spelled) + places.setdefault(text, len(places))
+    return spelled + list(places), codes
 
 
 def _sum_equal(vector: Vector) -> Vector:

@@ -114,6 +114,7 @@ def _finish(evaluator: Evaluator, vector: Vector, *, sort: bool) -> Vector:
         np.ascontiguousarray(ordered.values),
         np.ascontiguousarray(ordered.present),
         ordered.drop_name,
+        None if ordered.histograms is None else np.ascontiguousarray(ordered.histograms),
     )
 
 

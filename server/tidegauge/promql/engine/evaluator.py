@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tidegauge.promql import nodes
@@ -11,6 +13,7 @@ from tidegauge.promql.engine.context import Grid, Query
 from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.functions import evaluate_call
 from tidegauge.promql.engine.matching import VectorOperation
+from tidegauge.promql.engine.mixed import negate
 from tidegauge.promql.engine.prepare import Prepared
 from tidegauge.promql.engine.selectors import select_smoothed, select_vector
 from tidegauge.promql.engine.sets import combine_sets
@@ -79,7 +82,7 @@ class Evaluator:
         if isinstance(value, Scalar):
             return Scalar(-value.values)
         assert isinstance(value, Vector)
-        negated = Vector(value.labels, -value.values, value.present, value.drop_name)
+        negated = replace(value, values=-value.values, histograms=negate(value.histograms))
         return drop_names(negated, self.query.options)
 
     def _binary(self, expr: nodes.Binary, grid: Grid) -> Value:
@@ -117,5 +120,8 @@ class Evaluator:
             self.query.require_points("expression", len(value.labels), steps)
             shape = (len(value.labels), steps)
             values, present = (np.broadcast_to(a, shape) for a in (value.values, value.present))
-            return Vector(value.labels, values, present, value.drop_name)
+            histograms = value.histograms
+            if histograms is not None:
+                histograms = np.broadcast_to(histograms, shape)
+            return Vector(value.labels, values, present, value.drop_name, histograms)
         return value

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tidegauge.model.histogram import Histogram
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.absence import absent
 from tidegauge.promql.engine.context import Evaluation, Grid
@@ -23,14 +24,31 @@ from tidegauge.promql.engine.ranges import CALLS, evaluate_range_call
 from tidegauge.promql.engine.relabel import label_join, label_replace
 from tidegauge.promql.engine.selectors import select_vector
 from tidegauge.promql.engine.sorting import SORTS, evaluate_sort
-from tidegauge.promql.engine.vectors import drop_names, empty_vector, single_series, without_absent
+from tidegauge.promql.engine.vectors import (
+    drop_names,
+    empty_vector,
+    floats_only,
+    histogram_cells,
+    histogram_grid,
+    single_series,
+    without_absent,
+)
 from tidegauge.promql.kernels.elementwise import ELEMENTWISE, larger, smaller
+from tidegauge.promql.native.moments import (
+    deviation_of_observations,
+    mean_of_observations,
+    variance_of_observations,
+)
 from tidegauge.promql.value import Scalar, Value, Vector
 
-# They look at native histograms only; of floats they give nothing.
-_OF_HISTOGRAMS = frozenset({
-    "histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar",
-})  # fmt: skip
+# Of floats they give nothing.
+OF_HISTOGRAMS: dict[str, Callable[[Histogram], float]] = {
+    "histogram_count": lambda histogram: histogram.count,
+    "histogram_sum": lambda histogram: histogram.sum,
+    "histogram_avg": mean_of_observations,
+    "histogram_stddev": deviation_of_observations,
+    "histogram_stdvar": variance_of_observations,
+}
 
 
 def evaluate_call(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Value:
@@ -50,7 +68,7 @@ def _elementwise(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector
     function = ELEMENTWISE[call.func]
     if not call.args:  # a date function of the step's own time
         return single_series(function(grid.steps_ms / 1000))
-    vector = evaluation.vector(call.args[0], grid)
+    vector = floats_only(evaluation.vector(call.args[0], grid))
     params = [evaluation.scalar(arg, grid) for arg in call.args[1:]]
     present = vector.present
     if call.func == "clamp":
@@ -61,7 +79,7 @@ def _elementwise(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector
 
 
 def _scalar(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Scalar:
-    vector = evaluation.vector(call.args[0], grid)
+    vector = floats_only(evaluation.vector(call.args[0], grid))
     single = vector.present.sum(axis=0) == 1
     values = np.where(vector.present, vector.values, 0.0).sum(axis=0)
     return Scalar(np.where(single, values, np.nan))
@@ -98,16 +116,23 @@ def _of_two(choose: Callable[..., np.ndarray]) -> Callable[[Evaluation, nodes.Ca
     return chosen
 
 
-def _nothing(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:
-    evaluation.vector(call.args[0], grid)
-    return empty_vector(grid.count)
+def _of_histograms(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:
+    vector = evaluation.vector(call.args[0], grid)
+    cells = histogram_cells(vector)
+    if not cells.any():
+        return empty_vector(grid.count)
+    function = OF_HISTOGRAMS[call.func]
+    values = np.zeros(cells.shape)
+    values[cells] = [function(one) for one in histogram_grid(vector)[cells]]
+    shown = Vector(vector.labels, values, cells, vector.drop_name)
+    return drop_names(without_absent(shown), evaluation.query.options)
 
 
 _FUNCTIONS: dict[str, Callable[[Evaluation, nodes.Call, Grid], Value]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(CALLS, evaluate_range_call),
     **dict.fromkeys(SORTS, evaluate_sort),
-    **dict.fromkeys(_OF_HISTOGRAMS, _nothing),
+    **dict.fromkeys(OF_HISTOGRAMS, _of_histograms),
     "absent": absent, "scalar": _scalar, "vector": _vector, "time": _time, "pi": _pi,
     "timestamp": _timestamp, "max_of": _of_two(larger), "min_of": _of_two(smaller),
     "label_replace": label_replace, "label_join": label_join,

@@ -1,4 +1,4 @@
-"""histogram_quantile and its neighbours on classic histograms: buckets to groups and back.
+"""histogram_quantile and its neighbours, on classic and on native histograms.
 
 Source: promql.md §6 (HISTQUANT); Prometheus `functions.go` and `EvalNodeHelper.resetHistograms`.
 """
@@ -15,10 +15,12 @@ from tidegauge.promql import nodes
 from tidegauge.promql.durations import parse_float
 from tidegauge.promql.engine.context import Evaluation, Grid, Query, text_argument
 from tidegauge.promql.engine.goformat import format_openmetrics
+from tidegauge.promql.engine.native_series import NativeSeries, evaluate_native, list_native
 from tidegauge.promql.engine.notes import Raised, about_metric, invalid_quantile
 from tidegauge.promql.engine.vectors import (
     drop_names,
     empty_vector,
+    floats_only,
     make_vector,
     merge_equal,
     present_rows,
@@ -29,6 +31,7 @@ from tidegauge.promql.kernels.histogram import (
     classic_fraction,
     classic_quantile,
 )
+from tidegauge.promql.native.quantiles import fraction_of, quantile_of
 from tidegauge.promql.quoting import quote
 from tidegauge.promql.value import Vector
 
@@ -51,12 +54,14 @@ def histogram_quantile(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> 
     q = evaluation.scalar(call.args[0], grid)
     _warn_of_quantiles(query, q, call.args[0])
     vector = evaluation.vector(call.args[1], grid)
-    labels: list[Labels] = []
-    found: list[ClassicQuantile] = []
-    for histogram in _histograms(query, vector, call.args[1]):
+    classic, native = _split(query, vector, call.args[1])
+    labels = [one.labels for one in native]
+    rows = [evaluate_native(query, one, call.args[1], quantile_of, q) for one in native]
+    for histogram in classic:
         labels.append(histogram.labels)
-        found.append(_quantile(query, histogram, q, call.args[1], grid))
-    return _assemble(query, labels, [(one.values, one.present) for one in found], grid)
+        found = _quantile(query, histogram, q, call.args[1], grid)
+        rows.append((found.values, found.present))
+    return _assemble(query, labels, rows, grid)
 
 
 def histogram_quantiles(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:
@@ -64,20 +69,26 @@ def histogram_quantiles(evaluation: Evaluation, call: nodes.Call, grid: Grid) ->
     query = evaluation.query
     vector = evaluation.vector(call.args[0], grid)
     label = text_argument(call.args[1])
-    histograms = list(_histograms(query, vector, call.args[0]))
+    classic, native = _split(query, vector, call.args[0])
     labels: list[Labels] = []
     rows: list[tuple[np.ndarray, np.ndarray]] = []
     for arg in call.args[2:]:
         q = evaluation.scalar(arg, grid)
         _warn_of_quantiles(query, q, arg)
         values, which = np.unique(q, return_inverse=True)
-        for histogram in histograms:
+        computed = [
+            (one.labels, *evaluate_native(query, one, call.args[0], quantile_of, q))
+            for one in native
+        ]
+        for histogram in classic:
             found = _quantile(query, histogram, q, call.args[0], grid)
+            computed.append((histogram.labels, found.values, found.present))
+        for own, quantiles, present in computed:
             for index, value in enumerate(values.tolist()):
-                pairs = dict(histogram.labels)
+                pairs = dict(own)
                 pairs[label] = format_openmetrics(value)
                 labels.append(make_labels(pairs))
-                rows.append((found.values, found.present & (which == index)))
+                rows.append((quantiles, present & (which == index)))
     return _assemble(query, labels, rows, grid)
 
 
@@ -86,9 +97,10 @@ def histogram_fraction(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> 
     query = evaluation.query
     lower, upper = (evaluation.scalar(arg, grid) for arg in call.args[:2])
     vector = evaluation.vector(call.args[2], grid)
-    labels: list[Labels] = []
-    rows: list[tuple[np.ndarray, np.ndarray]] = []
-    for one in _histograms(query, vector, call.args[2]):
+    classic, native = _split(query, vector, call.args[2])
+    labels = [one.labels for one in native]
+    rows = [evaluate_native(query, one, call.args[2], fraction_of, lower, upper) for one in native]
+    for one in classic:
         labels.append(one.labels)
         rows.append(classic_fraction(lower, upper, one.bounds, one.counts, one.present))
     return _assemble(query, labels, rows, grid)
@@ -102,6 +114,29 @@ def _assemble(
     values, present = (np.stack(column) for column in zip(*rows, strict=True))
     vector = without_absent(make_vector(labels, values, present))
     return drop_names(merge_equal(vector), query.options)
+
+
+def _split(
+    query: Query, vector: Vector, source: nodes.Expr
+) -> tuple[list[_Histogram], list[NativeSeries]]:
+    """Return the classic and the native histograms of a vector.
+
+    Where both have the same labels at one step neither is there.
+    """
+    classic = list(_histograms(query, floats_only(vector), source))
+    native = list_native(vector)
+    groups = {one.labels: one for one in classic}
+    for series in native:
+        group = groups.get(series.labels)
+        if group is None:
+            continue
+        both = group.present.any(axis=0) & series.present
+        if both.any():
+            text = "vector contains a mix of classic and native histograms"
+            query.notes.warn(about_metric(text, _metric_of(query, series.labels)), source.span)
+            group.present[:, both] = False
+            series.present[both] = False
+    return classic, native
 
 
 def _histograms(query: Query, vector: Vector, source: nodes.Expr) -> Iterator[_Histogram]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,10 +15,16 @@ from tidegauge.model.labels import METRIC_NAME, Labels, find_label, keep_labels,
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid
-from tidegauge.promql.engine.errors import ConflictingInfo
+from tidegauge.promql.engine.errors import ConflictingInfo, EvaluationFailed
 from tidegauge.promql.engine.goformat import format_labels
 from tidegauge.promql.engine.selectors import select_vector
-from tidegauge.promql.engine.vectors import merge_equal, present_rows, without_absent
+from tidegauge.promql.engine.vectors import (
+    histogram_cells,
+    merge_equal,
+    present_rows,
+    take_rows,
+    without_absent,
+)
 from tidegauge.promql.value import Vector
 
 _IDENTIFYING = frozenset({"instance", "job"})
@@ -56,7 +63,8 @@ def evaluate_info(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vecto
                 present.append(here)
     shape = (len(rows), grid.count)
     shown = np.stack(present) if present else np.zeros(shape, bool)
-    return merge_equal(Vector(labels, vector.values[rows], shown, vector.drop_name[rows]))
+    taken = take_rows(vector, np.array(rows, np.int64))
+    return merge_equal(replace(taken, labels=labels, present=shown))
 
 
 def _split_matchers(call: nodes.Call) -> tuple[list[Matcher], list[Matcher]]:
@@ -116,6 +124,8 @@ class _InfoSeries:
             "", (*identifying, *data, *names), call.span, _shift_of(call.args[0])
         )
         info, times_ms = select_vector(evaluation, selector, grid)
+        if histogram_cells(info).any():
+            raise EvaluationFailed("info sample should be float")
         self._labels = info.labels
         rows_of: dict[tuple[str, Labels], list[int]] = {}
         for row in np.flatnonzero(present_rows(info)).tolist():

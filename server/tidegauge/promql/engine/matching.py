@@ -7,7 +7,7 @@ query; uniqueness is checked for every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,16 +20,18 @@ from tidegauge.model.labels import (
     make_labels,
 )
 from tidegauge.promql import nodes
-from tidegauge.promql.engine.binary import ARITHMETIC, COMPARISONS, TRIMS, inform_untrimmable
+from tidegauge.promql.engine.binary import ARITHMETIC, COMPARISONS, TRIMS
 from tidegauge.promql.engine.context import Query
 from tidegauge.promql.engine.errors import ManyMatches
 from tidegauge.promql.engine.goformat import format_labels
+from tidegauge.promql.engine.native_matching import Side, combine_sides, find_histograms
 from tidegauge.promql.engine.vectors import (
     METADATA_LABELS,
     empty_vector,
     merge_equal,
     without_absent,
 )
+from tidegauge.promql.native.notes import incompatible_types
 from tidegauge.promql.nodes import Card
 from tidegauge.promql.value import Vector
 
@@ -78,6 +80,7 @@ class _Side:
                 vector.values[:, :step],
                 vector.present[:, :step],
                 vector.drop_name,
+                None if vector.histograms is None else vector.histograms[:, :step],
             ),
             self.ids,
         )
@@ -92,6 +95,8 @@ class _Pairs:
     many: np.ndarray
     one: np.ndarray
     met: np.ndarray
+    many_histograms: np.ndarray | None = None
+    one_histograms: np.ndarray | None = None
 
 
 class VectorOperation:
@@ -142,8 +147,8 @@ class VectorOperation:
         """Leave nothing at the steps where a side is empty: there duplicates do no harm."""
         both = left.present.any(axis=0) & right.present.any(axis=0)
         if not both.all():
-            left = Vector(left.labels, left.values, left.present & both, left.drop_name)
-            right = Vector(right.labels, right.values, right.present & both, right.drop_name)
+            left = replace(left, present=left.present & both)
+            right = replace(right, present=right.present & both)
         return without_absent(left), without_absent(right)
 
     def _find_duplicate(self, one: _Side) -> tuple[int, ManyMatches] | None:
@@ -198,6 +203,8 @@ class VectorOperation:
             many.vector.values[many_at],
             one.vector.values[one_at],
             many.vector.present[many_at] & one.vector.present[one_at],
+            _take_histograms(many.vector, many_at),
+            _take_histograms(one.vector, one_at),
         )
 
     def _fill(self, many: _Side, one: _Side, pairs: _Pairs) -> list[_Pairs]:
@@ -218,14 +225,32 @@ class VectorOperation:
                 self._result_labels(own, self._signatures.of(own)) for own in many.vector.labels
             ]
             value = np.broadcast_to(matching.fill_right, lonely.shape)
-            filled.append(_Pairs(labels, many.ids, many.vector.values, value, lonely))
+            filled.append(
+                _Pairs(
+                    labels,
+                    many.ids,
+                    many.vector.values,
+                    value,
+                    lonely,
+                    many_histograms=many.vector.histograms,
+                )
+            )
         if matching.fill_left is not None:
             lonely = one.vector.present & ~matched[one.ids]
             labels = [
                 self._result_labels(self._signatures.of(own), own) for own in one.vector.labels
             ]
             value = np.broadcast_to(matching.fill_left, lonely.shape)
-            filled.append(_Pairs(labels, one.ids, value, one.vector.values, lonely))
+            filled.append(
+                _Pairs(
+                    labels,
+                    one.ids,
+                    value,
+                    one.vector.values,
+                    lonely,
+                    one_histograms=one.vector.histograms,
+                )
+            )
         return filled
 
     def _result_labels(self, many: Labels, one: Labels) -> Labels:
@@ -243,21 +268,43 @@ class VectorOperation:
 
     def _combine(self, pairs: _Pairs) -> Vector:
         op = self._expr.op
-        if op in TRIMS:
-            if pairs.met.any():
-                inform_untrimmable(self._query, self._expr)
+        sides = (
+            Side(pairs.many, pairs.many_histograms),
+            Side(pairs.one, pairs.one_histograms),
+        )
+        mixed = find_histograms(pairs.met, *sides)
+        floats = pairs.met if mixed is None else pairs.met & ~mixed
+        if op in TRIMS and floats.any():
+            self._query.notes.inform(incompatible_types(op, "float", "float"), self._expr.span)
+        found = None
+        if mixed is not None:
+            ordered = sides[::-1] if self._swapped else sides
+            found = combine_sides(self._query, self._expr, mixed, *ordered)
+        # A sample that cannot be combined is not there, and so is in nobody's way.
+        taken = pairs.met if found is None else floats | found.met
+        if op not in TRIMS:
+            self._check_unique(replace(pairs, met=taken))
+        elif found is None:
             return empty_vector(pairs.met.shape[1])
-        self._check_unique(pairs)
         left, right = (pairs.one, pairs.many) if self._swapped else (pairs.many, pairs.one)
-        present, values = pairs.met, left
-        if op in ARITHMETIC:
+        present, values = floats, left
+        if op in TRIMS:
+            present = np.zeros_like(floats)
+        elif op in ARITHMETIC:
             values = ARITHMETIC[op](left, right)
         elif self._expr.return_bool:
             values = COMPARISONS[op](left, right).astype(np.float64)
         else:
             present = present & COMPARISONS[op](left, right)
+        histograms = None
+        if found is not None:
+            present, histograms = present | found.kept, found.histograms
+            if self._expr.return_bool:
+                values, histograms = np.where(found.met, found.kept, values), None
+                present = present | found.met
         drops = np.full(len(pairs.labels), self._expr.return_bool)
-        return merge_equal(without_absent(Vector(pairs.labels, values, present, drops)))
+        combined = Vector(pairs.labels, values, present, drops, histograms)
+        return merge_equal(without_absent(combined))
 
     def _check_unique(self, pairs: _Pairs) -> None:
         one_to_one = self._matching.card is Card.ONE_TO_ONE
@@ -277,6 +324,10 @@ class VectorOperation:
                         else "grouping labels must ensure unique matches"
                     )
                 )
+
+
+def _take_histograms(vector: Vector, rows: np.ndarray) -> np.ndarray | None:
+    return None if vector.histograms is None else vector.histograms[rows]
 
 
 def any_by_signature(ids: np.ndarray, present: np.ndarray, count: int) -> np.ndarray:
@@ -302,4 +353,19 @@ def _concatenate(pairs: Sequence[_Pairs]) -> _Pairs:
         np.concatenate([one.many for one in pairs]),
         np.concatenate([one.one for one in pairs]),
         np.concatenate([one.met for one in pairs]),
+        _concatenate_histograms([one.many_histograms for one in pairs], pairs),
+        _concatenate_histograms([one.one_histograms for one in pairs], pairs),
+    )
+
+
+def _concatenate_histograms(
+    grids: Sequence[np.ndarray | None], pairs: Sequence[_Pairs]
+) -> np.ndarray | None:
+    if all(grid is None for grid in grids):
+        return None
+    return np.concatenate(
+        [
+            np.full(one.met.shape, None, object) if grid is None else grid
+            for grid, one in zip(grids, pairs, strict=True)
+        ]
     )

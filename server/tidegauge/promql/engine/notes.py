@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tidegauge.model.floats import format_go_g
+from tidegauge.promql.native.notes import Note
 from tidegauge.promql.nodes import Span
 from tidegauge.promql.quoting import quote, to_bytes
 from tidegauge.promql.value import Annotations
@@ -73,6 +74,10 @@ class Notes:
     def inform(self, text: str, span: Span) -> None:
         """Add an info; one of several with the same text stays."""
         self._infos.setdefault(f"PromQL info: {text}", span)
+
+    def add(self, note: Note, span: Span) -> None:
+        """Add a warning or an info."""
+        (self.warn if note.is_warning else self.inform)(note.text, span)
 
     def inform_raised(self, text: str, span: Span, raised: Raised) -> None:
         """Add an info about histogram counts; those with the same text become one."""

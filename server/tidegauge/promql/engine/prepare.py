@@ -27,6 +27,12 @@ STEP_FUNCTIONS = frozenset({
 """Their value moves with the step even where their arguments do not."""
 
 
+# What needs the buckets of native histograms on its way, and what needs none of them.
+_OF_BUCKETS = frozenset({"histogram_quantile", "histogram_quantiles", "histogram_fraction"})
+_OF_TOTALS = frozenset({"histogram_count", "histogram_sum", "histogram_avg"})
+_TRIMS = frozenset({"</", ">/"})
+
+
 @dataclass(slots=True)
 class Prepared:
     """A tree made ready for one query.
@@ -59,6 +65,7 @@ class _Preparer:
         self._start_ms, self._end_ms, self._step_ms = start_ms, end_ms, step_ms
         self.fixed: set[int] = set()
         self.selected: Counter[tuple[Matcher, ...]] = Counter()
+        self._asking_totals = self._asking_buckets = 0
 
     def visit(self, expr: Expr) -> tuple[Expr, bool]:
         """Return the tree made ready, and whether it is the same at every step."""
@@ -92,17 +99,20 @@ class _Preparer:
         chain = [expr]
         while isinstance(chain[-1].left, nodes.Binary):
             chain.append(chain[-1].left)
+        self._asking_buckets += sum(node.op in _TRIMS for node in chain)
         left, left_fixed = self.visit(chain[-1].left)
         for node in reversed(chain):
             right, right_fixed = self.visit(node.right)
             left, left_fixed = self._mark(
                 replace(node, left=left, right=right), left_fixed and right_fixed
             )
+            self._asking_buckets -= node.op in _TRIMS
         return left, left_fixed
 
     def _selector(self, expr: nodes.VectorSelector) -> nodes.VectorSelector:
         self.selected[expr.matchers] += 1
-        return replace(expr, shift=self._shift(expr.shift))
+        only_totals = self._asking_totals > 0 and not self._asking_buckets
+        return replace(expr, shift=self._shift(expr.shift), only_totals=only_totals)
 
     def _matrix(self, expr: nodes.MatrixSelector) -> tuple[Expr, bool]:
         selector = self._selector(expr.selector)
@@ -111,7 +121,9 @@ class _Preparer:
         return matrix, selector.shift.at_ms is not None
 
     def _subquery(self, expr: nodes.Subquery) -> tuple[Expr, bool]:
+        self._asking_buckets += 1
         inner, _ = self.visit(expr.expr)
+        self._asking_buckets -= 1
         subquery = replace(
             expr,
             expr=inner,
@@ -134,7 +146,11 @@ class _Preparer:
     def _call(self, expr: nodes.Call) -> tuple[Expr, bool]:
         if expr.func in CONTEXT_FUNCTIONS:
             return nodes.NumberLiteral(self._context_value(expr.func), expr.span), True
+        self._asking_totals += expr.func in _OF_TOTALS
+        self._asking_buckets += expr.func in _OF_BUCKETS
         visited = [self.visit(unwrap(arg)) for arg in expr.args]
+        self._asking_totals -= expr.func in _OF_TOTALS
+        self._asking_buckets -= expr.func in _OF_BUCKETS
         call = replace(expr, args=tuple(arg for arg, _ in visited))
         fixed = all(arg_fixed for _, arg_fixed in visited)
         # timestamp() of a bare selector gives the samples' own times.

@@ -6,14 +6,17 @@ Source: promql.md §6 (RATE, NAMES, ABSENT); Prometheus `engine.eval` for calls 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from tidegauge.model.histogram import are_histograms
 from tidegauge.model.labels import METRIC_NAME, Labels, find_label
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.absence import absent_labels
 from tidegauge.promql.engine.context import Evaluation, Grid
 from tidegauge.promql.engine.errors import DuplicateLabelSet, EvaluationFailed
+from tidegauge.promql.engine.native_ranges import apply_to_histograms
 from tidegauge.promql.engine.notes import invalid_quantile
 from tidegauge.promql.engine.selectors import RangeVector, extension_of, select_range
 from tidegauge.promql.engine.vectors import (
@@ -61,11 +64,24 @@ def evaluate_range_call(evaluation: Evaluation, call: nodes.Call, grid: Grid) ->
     if call.func == "double_exponential_smoothing":
         _check_factors(evaluation, ranges, params)
     values, present = _apply(evaluation, call.func, source, ranges, params)
+    histograms = apply_to_histograms(
+        evaluation.query,
+        call.func,
+        ranges,
+        params,
+        values,
+        present,
+        extension=extension_of(source),
+        span=source.span,
+    )
     if call.func == "quantile_over_time":
         _warn_of_quantiles(evaluation, call, params[0], present)
     if call.func in ("rate", "increase"):
-        _inform_of_gauges(evaluation, ranges.frame.labels, present, source)
-    return _name_result(evaluation, call.func, ranges, values, present)
+        floats = present
+        if histograms is not None:
+            floats = present & ~are_histograms(histograms)
+        _inform_of_gauges(evaluation, ranges.frame.labels, floats, source)
+    return _name_result(evaluation, call.func, ranges, values, present, histograms)
 
 
 def _apply(
@@ -89,13 +105,18 @@ def _name_result(
     ranges: RangeVector,
     values: np.ndarray,
     present: np.ndarray,
+    histograms: np.ndarray | None,
 ) -> Vector:
     drops = ranges.drop_name if func in _KEEP_NAME else np.ones(len(values), bool)
-    vector = without_absent(Vector(ranges.frame.labels, values, present, drops))
+    vector = without_absent(Vector(ranges.frame.labels, values, present, drops, histograms))
     if evaluation.query.options.delayed_name_removal:
         return vector
     if func not in _KEEP_NAME:
-        vector = make_vector(strip_metadata(vector.labels), vector.values, vector.present)
+        vector = replace(
+            vector,
+            labels=strip_metadata(vector.labels),
+            drop_name=np.zeros(len(vector.labels), bool),
+        )
     # Unlike elsewhere, equal labels are an error here even at different steps.
     if len(set(vector.labels)) < len(vector.labels):
         raise DuplicateLabelSet

@@ -6,6 +6,7 @@ Source: promql.md §6 (REGEX); Go's `regexp.Expand` for the replacement.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,4 +86,4 @@ def _relabel(vector: Vector, target: str, make: Callable[[Labels], str | None]) 
         pairs[target] = value
         labels.append(make_labels(pairs))
     drops = vector.drop_name & ~written if target == METRIC_NAME else vector.drop_name
-    return merge_equal(Vector(labels, vector.values, vector.present, drops))
+    return merge_equal(replace(vector, labels=labels, drop_name=drops))

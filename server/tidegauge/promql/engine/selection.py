@@ -5,6 +5,8 @@ Source: promql.md §6 (TOPK); Prometheus `engine.aggregationK`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tidegauge.model.floats import format_go_g
@@ -14,7 +16,12 @@ from tidegauge.promql.engine.errors import EvaluationFailed
 from tidegauge.promql.engine.grouping import Groups
 from tidegauge.promql.engine.heaps import largest_on_heap, rank_like_go
 from tidegauge.promql.engine.sampling import sampling_offset
-from tidegauge.promql.engine.vectors import empty_vector, take_rows, without_absent
+from tidegauge.promql.engine.vectors import (
+    empty_vector,
+    histogram_cells,
+    take_rows,
+    without_absent,
+)
 from tidegauge.promql.value import Vector
 
 SELECTIONS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
@@ -40,13 +47,18 @@ def select_series(
         if wanted is None:
             return empty_vector(len(param))
         if expr.op != "limitk":
+            if vector.histograms is not None and histogram_cells(vector).any():
+                query.notes.inform(f"ignored histogram in {expr.op} aggregation", expr.span)
+                vector = replace(
+                    vector, present=vector.present & ~histogram_cells(vector), histograms=None
+                )
             return _choose_extreme(query, vector, groups, wanted, largest=expr.op == "topk")
         chosen = np.zeros(vector.present.shape, bool)
         for group in range(groups.count):
             rows = groups.rows(group)
             present = vector.present[rows]
             chosen[rows] = present & (np.cumsum(present, axis=0) <= wanted)
-    return without_absent(Vector(vector.labels, vector.values, chosen, vector.drop_name))
+    return without_absent(replace(vector, present=chosen))
 
 
 def _wanted_counts(param: np.ndarray, series: int) -> np.ndarray | None:
@@ -74,7 +86,7 @@ def _choose_extreme(
         query.check()
         rows = groups.rows(group)
         chosen[rows] = _choose_in_group(keys[rows], vector.present[rows], wanted)
-    return without_absent(Vector(vector.labels, vector.values, chosen, vector.drop_name))
+    return without_absent(replace(vector, present=chosen))
 
 
 def _rank_single_step(vector: Vector, groups: Groups, keys: np.ndarray, wanted: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,12 @@ from tidegauge.model.frame import SeriesFrame
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid
 from tidegauge.promql.engine.durations import whole_ms
+from tidegauge.promql.engine.native_selection import (
+    find_resets,
+    forget_resets,
+    histograms_at,
+    smooth_histograms,
+)
 from tidegauge.promql.engine.vectors import make_vector
 from tidegauge.promql.kernels.extended import extend_window, smooth_instant
 from tidegauge.promql.kernels.instant import select_instant
@@ -50,9 +56,13 @@ def select_vector(
     first_ms = int(ends_ms[0]) - query.lookback_ms + 1
     hints = SelectHints(step_ms=grid.step_ms)
     frame = query.select(selector.matchers, first_ms, int(ends_ms[-1]), hints)
+    frame = _know_resets(selector, frame)
     query.require_points("selector", len(frame.labels), grid.count)
     values, present, times_ms = select_instant(frame, ends_ms, query.lookback_ms, query.check)
-    return make_vector(frame.labels, values, present), times_ms
+    vector = make_vector(frame.labels, values, present)
+    if frame.histograms is not None:
+        vector.histograms = histograms_at(frame, present, times_ms)
+    return vector, times_ms
 
 
 def select_smoothed(evaluation: Evaluation, selector: nodes.VectorSelector, grid: Grid) -> Vector:
@@ -65,7 +75,18 @@ def select_smoothed(evaluation: Evaluation, selector: nodes.VectorSelector, grid
     frame = drop_stale(query.select(selector.matchers, first_ms, last_ms, hints))
     query.require_points("selector", len(frame.labels), grid.count)
     values, present = smooth_instant(frame, ends_ms, query.lookback_ms)
-    return make_vector(frame.labels, values, present)
+    vector = make_vector(frame.labels, values, present)
+    if frame.histograms is not None:
+        smooth_histograms(query, selector, frame, ends_ms, vector)
+    return vector
+
+
+def _know_resets(selector: nodes.VectorSelector, frame: SeriesFrame) -> SeriesFrame:
+    # Where buckets are not asked for Prometheus reads without them, and says of each histogram
+    # whether a reset was before it.
+    if not selector.only_totals or frame.histograms is None:
+        return frame
+    return replace(frame, histograms=find_resets(frame))
 
 
 def extension_of(expr: nodes.Expr) -> str:
@@ -95,6 +116,7 @@ def select_range(evaluation: Evaluation, expr: nodes.Expr, grid: Grid, func: str
         int(ends_ms[-1]) + after_ms,
         SelectHints(func=func, step_ms=grid.step_ms, range_ms=range_ms),
     )
+    frame = _know_resets(expr.selector, frame)
     query.require_points("range selector", len(frame.labels), grid.count)
     windows = Windows(grid.steps_ms, ends_ms, range_ms)
     return RangeVector(drop_stale(frame), windows, np.zeros(len(frame.labels), bool))
@@ -120,7 +142,11 @@ def _select_subquery(evaluation: Evaluation, expr: nodes.Subquery, grid: Grid) -
     if not inner.count:
         return RangeVector(SeriesFrame.empty(), windows, np.zeros(0, bool))
     vector = evaluation.vector(expr.expr, inner)
-    return RangeVector(flatten(vector, inner), windows, vector.drop_name)
+    frame = flatten(vector, inner)
+    if frame.histograms is not None:
+        # The steps leave out samples between which a reset may have been.
+        frame = replace(frame, histograms=forget_resets(frame.histograms))
+    return RangeVector(frame, windows, vector.drop_name)
 
 
 def subquery_grid(evaluation: Evaluation, expr: nodes.Subquery, grid: Grid) -> Grid:
@@ -147,6 +173,11 @@ def flatten(vector: Vector, grid: Grid) -> SeriesFrame:
     offsets = np.zeros(len(vector.labels) + 1, np.int64)
     np.cumsum(vector.present.sum(axis=1), out=offsets[1:])
     times_ms = np.broadcast_to(grid.steps_ms, vector.present.shape)
+    histograms = None if vector.histograms is None else vector.histograms[vector.present]
     return SeriesFrame(
-        vector.labels, offsets, times_ms[vector.present], vector.values[vector.present]
+        vector.labels,
+        offsets,
+        times_ms[vector.present],
+        vector.values[vector.present],
+        histograms,
     )

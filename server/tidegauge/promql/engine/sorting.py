@@ -11,7 +11,7 @@ from tidegauge.model.labels import Labels, find_label
 from tidegauge.promql import nodes
 from tidegauge.promql.engine.context import Evaluation, Grid, text_argument
 from tidegauge.promql.engine.heaps import rank_like_go
-from tidegauge.promql.engine.vectors import take_rows, without_absent
+from tidegauge.promql.engine.vectors import floats_only, take_rows, without_absent
 from tidegauge.promql.value import Vector
 
 SORTS = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
@@ -36,6 +36,7 @@ def evaluate_sort(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vecto
             range(len(shown.labels)), key=lambda row: key(shown.labels[row]), reverse=descending
         )
         return take_rows(shown, np.array(rows, np.int64))
+    shown = floats_only(shown)
     values = shown.values[:, 0]
     keys = (values if descending else -values).tolist()
     return take_rows(shown, np.array(rank_like_go(keys, list(range(len(keys)))), np.int64))

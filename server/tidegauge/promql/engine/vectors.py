@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from tidegauge.model.histogram import are_histograms
 from tidegauge.model.labels import Labels, drop_labels
 from tidegauge.promql.engine.errors import DuplicateLabelSet
 from tidegauge.promql.engine.options import EngineOptions
@@ -46,6 +48,7 @@ def take_rows(vector: Vector, rows: np.ndarray) -> Vector:
         vector.values[rows],
         vector.present[rows],
         vector.drop_name[rows],
+        None if vector.histograms is None else vector.histograms[rows],
     )
 
 
@@ -59,6 +62,29 @@ def present_steps(present: np.ndarray) -> np.ndarray:
     """Return at which steps any of the rows of bool (S, T) is present: bool, shape (T,)."""
     steps: np.ndarray = np.logical_or.reduce(present, axis=0)
     return steps
+
+
+def histogram_cells(vector: Vector) -> np.ndarray:
+    """Return where the samples are histograms: bool, shape (S, T)."""
+    if vector.histograms is None:
+        return np.zeros(vector.present.shape, bool)
+    cells: np.ndarray = vector.present & are_histograms(vector.histograms)
+    return cells
+
+
+def histogram_grid(vector: Vector) -> np.ndarray:
+    """Return the histograms of a vector as a grid of its shape, without any where it has none."""
+    if vector.histograms is None:
+        return np.full(vector.present.shape, None, object)
+    return vector.histograms
+
+
+def floats_only(vector: Vector) -> Vector:
+    """Return the vector without the samples that are histograms."""
+    if vector.histograms is None:
+        return vector
+    present = vector.present & ~histogram_cells(vector)
+    return without_absent(replace(vector, present=present, histograms=None))
 
 
 def without_absent(vector: Vector) -> Vector:
@@ -96,6 +122,8 @@ def merge_equal(vector: Vector) -> Vector:
             if (merged.present[index] & present).any():
                 raise DuplicateLabelSet
             np.copyto(merged.values[index], vector.values[row], where=present)
+            if merged.histograms is not None and vector.histograms is not None:
+                np.copyto(merged.histograms[index], vector.histograms[row], where=present)
             merged.present[index] |= present
     return merged
 
@@ -107,12 +135,8 @@ def drop_names(vector: Vector, options: EngineOptions) -> Vector:
         DuplicateLabelSet: only the names told two series apart, and names go at once.
     """
     if options.delayed_name_removal:
-        return Vector(
-            vector.labels, vector.values, vector.present, np.ones(len(vector.labels), bool)
-        )
-    return merge_equal(
-        Vector(strip_metadata(vector.labels), vector.values, vector.present, vector.drop_name)
-    )
+        return replace(vector, drop_name=np.ones(len(vector.labels), bool))
+    return merge_equal(replace(vector, labels=strip_metadata(vector.labels)))
 
 
 def drop_marked_names(vector: Vector) -> Vector:
@@ -127,4 +151,4 @@ def drop_marked_names(vector: Vector) -> Vector:
         drop_labels(one, METADATA_LABELS) if drop else one
         for one, drop in zip(vector.labels, vector.drop_name.tolist(), strict=True)
     ]
-    return merge_equal(Vector(labels, vector.values, vector.present, _no_drops(labels)))
+    return merge_equal(replace(vector, labels=labels, drop_name=_no_drops(labels)))

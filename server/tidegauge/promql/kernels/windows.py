@@ -62,7 +62,11 @@ def drop_stale(frame: SeriesFrame) -> SeriesFrame:
     before = np.zeros(len(stale) + 1, np.int64)
     np.cumsum(kept, out=before[1:])
     return SeriesFrame(
-        frame.labels, before[frame.offsets], frame.times_ms[kept], frame.values[kept]
+        frame.labels,
+        before[frame.offsets],
+        frame.times_ms[kept],
+        frame.values[kept],
+        None if frame.histograms is None else frame.histograms[kept],
     )
 
 

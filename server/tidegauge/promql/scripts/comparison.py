@@ -15,10 +15,13 @@ from itertools import pairwise
 import numpy as np
 
 from tidegauge.model.floats import format_go_f
+from tidegauge.model.frame import SeriesFrame
+from tidegauge.model.histogram import Buckets, Histogram
 from tidegauge.model.labels import METRIC_NAME, Labels
 from tidegauge.model.stale import STALE_BITS
+from tidegauge.promql.native.texts import format_histogram
 from tidegauge.promql.scripts.commands import Eval, Expected, Grid, Wording
-from tidegauge.promql.scripts.notation import Point, SeriesLine
+from tidegauge.promql.scripts.notation import HistogramPoint, Point, SeriesLine
 from tidegauge.promql.value import Annotations, Matrix, Result, Scalar, Text, Vector
 
 RELATIVE_ERROR = 1e-6
@@ -33,7 +36,7 @@ class _Series:
 
     labels: Labels
     times_ms: list[int]
-    values: list[float]
+    values: list[float | Histogram]
 
 
 def almost_equal(one: float, other: float) -> bool:
@@ -131,10 +134,10 @@ def _compare_vector(command: Eval, found: Sequence[_Series]) -> str | None:
             order = ", ".join(_show_labels(one.labels) for one in found)
             return f"expected another order, got {order}"
         point = wanted.points[0]
-        if isinstance(point, float) and almost_equal(point, series.values[0]):
+        if _fits(point, series.values[0]):
             return None
         shown = f"{_show_labels(series.labels)}: expected {_show_point(point)}"
-        return f"{shown}, got {format_go_f(series.values[0])}"
+        return f"{shown}, got {_show_point(series.values[0])}"
 
     return _compare_series(command, found, compare)
 
@@ -151,11 +154,10 @@ def _compare_matrix(command: Eval, found: Sequence[_Series], grid: Grid) -> str 
         points = [
             (time_ms, point)
             for time_ms, point in zip(times_ms, wanted.points, strict=True)
-            if isinstance(point, float)
+            if point is not None
         ]
         if [time_ms for time_ms, _ in points] == series.times_ms and all(
-            almost_equal(point, value)
-            for (_, point), value in zip(points, series.values, strict=True)
+            _fits(point, value) for (_, point), value in zip(points, series.values, strict=True)
         ):
             return None
         return f"{name}: expected {_show(points)}, got " + _show(
@@ -200,7 +202,7 @@ def _find_disorder(found: Sequence[_Series]) -> str | None:
 def _step_series(vector: Vector, result: Result, step: int) -> list[_Series]:
     time_ms = int(result.steps_ms[step])
     return [
-        _Series(vector.labels[row], [time_ms], [float(vector.values[row, step])])
+        _Series(vector.labels[row], [time_ms], [_sample_at(vector, row, step)])
         for row in np.flatnonzero(vector.present[:, step]).tolist()
     ]
 
@@ -210,11 +212,13 @@ def _grid_series(result: Result) -> list[_Series]:
     if isinstance(value, Scalar):
         return [_Series((), result.steps_ms.tolist(), value.values.tolist())]
     assert isinstance(value, Vector)
-    rows = (
-        _Series(labels, result.steps_ms[present].tolist(), values[present].tolist())
-        for labels, present, values in zip(value.labels, value.present, value.values, strict=True)
-    )
-    return [series for series in rows if series.times_ms]
+    found = []
+    for row, labels in enumerate(value.labels):
+        steps = np.flatnonzero(value.present[row]).tolist()
+        samples = [_sample_at(value, row, step) for step in steps]
+        if steps:
+            found.append(_Series(labels, result.steps_ms[steps].tolist(), samples))
+    return found
 
 
 def _frame_series(matrix: Matrix) -> list[_Series]:
@@ -224,10 +228,52 @@ def _frame_series(matrix: Matrix) -> list[_Series]:
         for start, end in zip(frame.offsets[:-1], frame.offsets[1:], strict=True)
     ]
     rows = (
-        _Series(labels, frame.times_ms[part].tolist(), frame.values[part].tolist())
+        _Series(labels, frame.times_ms[part].tolist(), _samples_of(frame, part))
         for labels, part in zip(frame.labels, parts, strict=True)
     )
     return [series for series in rows if series.times_ms]
+
+
+def _sample_at(vector: Vector, row: int, step: int) -> float | Histogram:
+    found = None if vector.histograms is None else vector.histograms[row, step]
+    return float(vector.values[row, step]) if found is None else found
+
+
+def _samples_of(frame: SeriesFrame, part: slice) -> list[float | Histogram]:
+    values: list[float | Histogram] = frame.values[part].tolist()
+    if frame.histograms is None:
+        return values
+    pairs = zip(values, frame.histograms[part].tolist(), strict=True)
+    return [value if one is None else one for value, one in pairs]
+
+
+def _fits(point: Point, sample: float | Histogram) -> bool:
+    if isinstance(point, HistogramPoint):
+        return isinstance(sample, Histogram) and _is_same_histogram(point, sample)
+    return isinstance(point, float) and isinstance(sample, float) and almost_equal(point, sample)
+
+
+def _is_same_histogram(point: HistogramPoint, found: Histogram) -> bool:
+    """Compare as Prometheus's runner does; a hint counts only where it was written."""
+    wanted, found = point.histogram.compact(), found.compact()
+    if point.has_hint and wanted.hint is not found.hint:
+        return False
+    numbers = ((one.count, one.sum, one.zero_count) for one in (wanted, found))
+    return (
+        wanted.schema == found.schema
+        and wanted.zero_threshold == found.zero_threshold
+        and (not wanted.is_custom or wanted.bounds == found.bounds)
+        and all(almost_equal(*pair) for pair in zip(*numbers, strict=True))
+        and _same_buckets(wanted.positive, found.positive)
+        and _same_buckets(wanted.negative, found.negative)
+    )
+
+
+def _same_buckets(wanted: Buckets, found: Buckets) -> bool:
+    return np.array_equal(wanted.index, found.index) and all(
+        almost_equal(*pair)
+        for pair in zip(wanted.counts.tolist(), found.counts.tolist(), strict=True)
+    )
 
 
 def _is_stale(value: float) -> bool:
@@ -240,15 +286,16 @@ def _show_labels(labels: Labels) -> str:
     return f"{name}{{{rest}}}"
 
 
-def _show_point(point: Point) -> str:
+def _show_point(point: Point | Histogram) -> str:
     if point is None:
         return "a gap"
     if isinstance(point, float):
         return "stale" if _is_stale(point) else format_go_f(point)
-    return "a histogram"
+    found = point.histogram if isinstance(point, HistogramPoint) else point
+    return f"{format_histogram(found)} ({found.hint.name.lower()})"
 
 
-def _show(points: Sequence[tuple[int, float]]) -> str:
+def _show(points: Sequence[tuple[int, Point | Histogram]]) -> str:
     shown = [f"{_show_point(value)}@{time_ms / 1000:g}s" for time_ms, value in points]
     more = [f"and {len(shown) - _SHOWN_POINTS} more"] if len(shown) > _SHOWN_POINTS else []
     return "[" + " ".join(shown[:_SHOWN_POINTS] + more) + "]"

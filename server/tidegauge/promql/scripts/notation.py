@@ -1,23 +1,24 @@
 """How a script writes numbers, durations, and a series with its points.
 
 `name{label="value"} 1 2+3x4 _ stale` is one series: the points 1 2 5 8 11 14, a gap, and a
-stale marker. `{{…}}` is a native histogram, of which only the place is kept.
+stale marker. `{{…}}` is a native histogram.
 Source: Prometheus `docs/configuration/unit_testing_rules.md`, "series".
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidegauge.errors import InvalidInput
+from tidegauge.model.histogram import Histogram
 from tidegauge.model.labels import Labels
 from tidegauge.model.stale import STALE_NAN
 from tidegauge.promql.durations import NS_PER_MS, parse_duration, parse_number
 from tidegauge.promql.parser import parse_metric
 from tidegauge.promql.quoting import unquote
+from tidegauge.promql.scripts.histograms import parse_histogram, step_histograms
 
 MAX_POINTS = 1_000_000
 
@@ -27,7 +28,7 @@ _DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BRACES = r"""\{(?!\{)(?:[^"'`}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*\}"""
 _METRIC = re.compile(rf"(?:[a-zA-Z_:][a-zA-Z0-9_:]*(?:{_BRACES})?|{_BRACES})(?=\s|$)", re.ASCII)
 _SPACE = re.compile(r"\s*")
-_HISTOGRAM_ITEM = re.compile(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x(\d+))?(?=\s|$)")
+_HISTOGRAM_ITEM = re.compile(r"\{\{(.*?)\}\}(?:([+-])\{\{(.*?)\}\})?(?:x(\d+))?(?=\s|$)")
 _GAP_ITEM = re.compile(r"_(?:x(\d+))?(?=\s|$)")
 _FLOAT_ITEM = re.compile(
     rf"([+-]?(?:{_DECIMAL}|[iI][nN][fF]|[nN][aA][nN])|stale)"
@@ -40,14 +41,16 @@ class ScriptError(InvalidInput):
     """A line of a script that cannot be read."""
 
 
-class Histogram(enum.Enum):
-    """Stands where a native histogram was written."""
+@dataclass(frozen=True, slots=True)
+class HistogramPoint:
+    """A native histogram, and whether its hint was written."""
 
-    POINT = "histogram"
+    histogram: Histogram
+    has_hint: bool
 
 
-Point = float | Histogram | None
-"""A float, the place of a histogram, or a gap."""
+Point = float | HistogramPoint | None
+"""A float, a histogram, or a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,6 @@ class SeriesLine:
 
     labels: Labels
     points: tuple[Point, ...]
-
-    @property
-    def has_histograms(self) -> bool:
-        """Whether a native histogram is among the points."""
-        return Histogram.POINT in self.points
 
 
 def parse_duration_ms(text: str) -> int:
@@ -127,7 +125,7 @@ def _parse_item(text: str, position: int) -> tuple[list[Point], int]:
         return [None] * _count(found[1], 1), found.end()
     found = _HISTOGRAM_ITEM.match(text, position)
     if found is not None:
-        return [Histogram.POINT] * _count(found[1], 0, plus=1), found.end()
+        return _histograms(*found.groups()), found.end()
     found = _FLOAT_ITEM.match(text, position)
     if found is None:
         raise ScriptError(f"unexpected {text[position : position + 20]!r} in series values")
@@ -136,6 +134,14 @@ def _parse_item(text: str, position: int) -> tuple[list[Point], int]:
     if change is None:
         return [first] * _count(times, 0, plus=1), found.end()
     return list(_steps(first, _number(change), _count(times, 0) + 1)), found.end()
+
+
+def _histograms(text: str, sign: str | None, change: str | None, times: str | None) -> list[Point]:
+    first, has_hint = parse_histogram(text)
+    if sign is None or change is None:
+        return [HistogramPoint(first, has_hint)] * _count(times, 0, plus=1)
+    stepped = step_histograms(first, parse_histogram(change)[0], sign, _count(times, 0))
+    return [HistogramPoint(one, has_hint) for one in stepped]
 
 
 def _count(times: str | None, default: int, *, plus: int = 0) -> int:

@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from tidegauge.errors import InvalidInput, TidegaugeError
-from tidegauge.model.labels import METRIC_NAME, Labels, find_label, make_labels
+from tidegauge.model.labels import Labels, find_label
 from tidegauge.promql import nodes
 from tidegauge.promql.engine import Engine
 from tidegauge.promql.parser import ParserOptions, parse
@@ -21,7 +19,8 @@ from tidegauge.promql.printer import print_expr
 from tidegauge.promql.reader import Reader
 from tidegauge.promql.scripts import comparison, pinning
 from tidegauge.promql.scripts.commands import Broken, Clear, Eval, Expected, Grid, Load
-from tidegauge.promql.scripts.notation import SeriesLine
+from tidegauge.promql.scripts.loading import LoadedSeries, convert_series, place_samples
+from tidegauge.promql.scripts.notation import HistogramPoint, SeriesLine
 from tidegauge.promql.scripts.parsing import parse_script
 from tidegauge.promql.value import Result
 
@@ -30,20 +29,9 @@ SCRIPT_SYNTAX = ParserOptions(
 )
 """The scripts use the whole language, the parts behind feature flags too."""
 
-NO_HISTOGRAMS = "native histograms are not supported yet"
 NO_START_TIMESTAMPS = "start timestamps are not supported yet"
 
 _REPEAT_MS = 60_000
-_CLASSIC_SUFFIXES = ("_bucket", "_count", "_sum")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedSeries:
-    """A series that a script loads: times_ms int64, shape (n,), rising; values float64."""
-
-    labels: Labels
-    times_ms: np.ndarray
-    values: np.ndarray
 
 
 class Store(Protocol):
@@ -115,12 +103,11 @@ class _Script:
         for series in command.series:
             if command.has_start_timestamps:
                 self._unsupported[series.labels] = NO_START_TIMESTAMPS
-            if series.has_histograms:
-                self._unsupported[series.labels] = NO_HISTOGRAMS
-            if command.with_nhcb:
-                self._unsupported |= dict.fromkeys(_converted(series.labels), NO_HISTOGRAMS)
+        placed = [_place(series, command.interval_ms) for series in command.series]
+        if command.with_nhcb:
+            placed += convert_series(placed)
         try:
-            self._store.write([_place(series, command.interval_ms) for series in command.series])
+            self._store.write(placed)
         except TidegaugeError as exc:
             return exc.message
         return None
@@ -157,8 +144,6 @@ class _Script:
             self._ask_instant(command, pinned, time_ms, f"asked as {text} at {time_ms / 1000:g}s: ")
 
     def _refuse_unsupported(self, command: Eval, expr: nodes.Expr) -> None:
-        if any(series.has_histograms for series in command.series):
-            raise _Mismatch(NO_HISTOGRAMS)
         for node in pinning.iterate(expr, into_subqueries=True):
             if not isinstance(node, nodes.VectorSelector):
                 continue
@@ -214,21 +199,9 @@ def _require(fault: str | None, how: str) -> None:
 
 
 def _place(series: SeriesLine, interval_ms: int) -> LoadedSeries:
-    floats = [
-        (at * interval_ms, point)
+    samples = [
+        (at * interval_ms, point.histogram if isinstance(point, HistogramPoint) else point)
         for at, point in enumerate(series.points)
-        if isinstance(point, float)
+        if point is not None
     ]
-    times_ms = np.array([time_ms for time_ms, _ in floats], np.int64)
-    return LoadedSeries(series.labels, times_ms, np.array([value for _, value in floats], float))
-
-
-def _converted(labels: Labels) -> list[Labels]:
-    """Return the labels of the histogram that a classic one would be converted to."""
-    name = find_label(labels, METRIC_NAME)
-    for suffix in _CLASSIC_SUFFIXES:
-        if name.endswith(suffix):
-            kept = dict(labels) | {METRIC_NAME: name.removesuffix(suffix)}
-            kept.pop("le", None)
-            return [make_labels(kept)]
-    return []
+    return place_samples(series.labels, samples)
