@@ -55,7 +55,7 @@ COMMENT ON COLUMN notification_attempts.attempt IS
 
 CREATE VIEW alert_history AS
 SELECT id AS event_id, at, rule_id, rule_name, severity, labels, previous, state, value,
-    details ?| ARRAY['silence_id', 'window_id'] AS muted, details ->> 'reason' AS reason
+    details ?| ARRAY['silence_id', 'maintenance_window_id'] AS muted, details ->> 'reason' AS reason
 FROM alert_events;
 
 COMMENT ON VIEW alert_history IS 'every change of state of every alert';
@@ -64,7 +64,7 @@ CREATE VIEW alert_firings AS
 SELECT began.id AS event_id, began.rule_id, began.rule_name, began.severity, began.labels,
     began.value, began.at AS started_at, ended.at AS ended_at,
     extract(epoch FROM ended.at - began.at)::float8 AS duration_s,
-    began.details ?| ARRAY['silence_id', 'window_id'] AS muted,
+    began.details ?| ARRAY['silence_id', 'maintenance_window_id'] AS muted,
     told.first_notified_at, told.notified, told.failed,
     taken.made_at AS acknowledged_at, taken.made_by AS acknowledged_by,
     taken.comment AS acknowledgement

@@ -14,6 +14,7 @@
   `recurrence` as their calendar; `muting`: what of both is in force; `muting_preview`: what they
   would mute. `acknowledging`: somebody takes on what fires.
 - `backtest`: what a rule would have done over past data.
+- `explain`: why somebody was told or was not; `explanation`: how that is said.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.

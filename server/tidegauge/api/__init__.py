@@ -4,7 +4,7 @@
 - `query`: PromQL in a JSON body; `query_json` writes its answers.
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them;
-  `alert_acknowledgements`: who takes them on;
+  `alert_acknowledgements`: who takes them on; `alert_explain`: why somebody was told or not;
   `alert_backtest`: what a rule would have done.
 - `silences`: alerts of which nobody is told for a while; `maintenance_windows`: by plan;
   `matchers`: which these are.

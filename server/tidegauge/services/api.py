@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.backtest.service import BacktestService
+from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
@@ -70,6 +71,7 @@ class Services:
     acknowledging: AcknowledgeService | None
     backtests: BacktestService
     maintenance: MaintenanceService | None
+    explainer: Explainer | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts

@@ -10,8 +10,10 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.backtest.service import BacktestService
+from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.marks import list_marks
+from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -20,6 +22,7 @@ from tidegauge.dashboards.guarded import is_dashboard_failure
 from tidegauge.ingest.guarded import GuardedPublisher, is_publish_failure
 from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
+from tidegauge.model.routing import Routing
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.query.admission import is_query_failure
@@ -131,6 +134,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
             query=query, parser=parser, config=config, monotonic=tools.monotonic
         ),
         maintenance=_make_maintenance(storage, tools),
+        explainer=_make_explainer(storage, query, tools),
         ingest=_make_ingest(config, storage, queue, publishing, tools, meters),
         storage=storage,
         queue=queue,
@@ -189,6 +193,23 @@ def _make_maintenance(storage: StorageParts, tools: Tools) -> MaintenanceService
     if storage.alerts is None:
         return None
     return MaintenanceService(windows=storage.alerts.windows, clock_ms=tools.clock_ms)
+
+
+def _make_explainer(storage: StorageParts, query: QueryService, tools: Tools) -> Explainer | None:
+    if storage.alerts is None:
+        return None
+    return Explainer(
+        rules=storage.alerts.rules,
+        ledger=storage.alerts.ledger,
+        mutings=Mutings(
+            silences=storage.alerts.silences, windows=storage.alerts.windows, log=tools.log
+        ),
+        acknowledgements=storage.alerts.acknowledgements,
+        read_routing=Routing,
+        query=query,
+        clock_ms=tools.clock_ms,
+        monotonic=tools.monotonic,
+    )
 
 
 def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> AlertService | None:

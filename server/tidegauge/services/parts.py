@@ -22,6 +22,7 @@ from tidegauge.storage.acknowledgements import Acknowledgements
 from tidegauge.storage.alert_changes import AlertChanges
 from tidegauge.storage.alert_events import AlertEvents
 from tidegauge.storage.alert_lease import AlertLease
+from tidegauge.storage.alert_ledger import AlertLedger
 from tidegauge.storage.alert_rules import AlertRules
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
@@ -67,6 +68,7 @@ class AlertTables:
     acknowledgements: Acknowledgements
     upkeep: Upkeep
     windows: MaintenanceWindows
+    ledger: AlertLedger
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -191,6 +193,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             acknowledgements=Acknowledgements(pool=opened.pool),
             upkeep=Upkeep(pool=opened.pool),
             windows=MaintenanceWindows(pool=opened.pool),
+            ledger=AlertLedger(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, current_app, g
 
 from tidegauge.alerts.acknowledging import AcknowledgeService
+from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.muting_preview import MutingPreview
 from tidegauge.alerts.service import AlertService
@@ -74,6 +75,18 @@ def acknowledging() -> AcknowledgeService:
     held = services().acknowledging
     if held is None:
         raise Unavailable("this server has no database for acknowledgements")
+    return held
+
+
+def explainer() -> Explainer:
+    """Return what explains alerts in the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().explainer
+    if held is None:
+        raise Unavailable("this server has no database for alert rules")
     return held
 
 
