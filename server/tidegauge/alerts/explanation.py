@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tidegauge.model.alerts import AlertRule, AlertState
+from tidegauge.model.alerts import AlertRule, AlertState, LastEvaluation
 from tidegauge.model.labels import Labels
 from tidegauge.model.routing import RoutedChannel, RouteStep
 from tidegauge.promql.durations import NS_PER_MS, format_duration
 from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_ledger import Told
-from tidegauge.storage.alert_rules import LastEvaluation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_CHARS = 200
