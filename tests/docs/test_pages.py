@@ -31,14 +31,17 @@ def test_links_lead_to_files(repository: Path) -> None:
 def test_every_page_is_linked_from_the_index_of_its_folder(repository: Path) -> None:
     docs = repository / "docs"
     index = (docs / "index.md").read_text(encoding="utf-8")
-    decisions = (docs / "decisions/index.md").read_text(encoding="utf-8")
+    indexes = {
+        folder: (docs / folder / "index.md").read_text(encoding="utf-8")
+        for folder in ("decisions", "runbooks")
+    }
 
     unlinked = [
         str(path.relative_to(docs))
         for path in docs.rglob("*.md")
         if path.name != "index.md"
         and f"({path.relative_to(docs)})" not in index
-        and not (path.parent.name == "decisions" and f"({path.name})" in decisions)
+        and f"({path.name})" not in indexes.get(path.parent.name, "")
     ]
 
     assert unlinked == []

@@ -73,7 +73,8 @@ class Heartbeat:
         if outcome != self._outcome:
             self._outcome = outcome
             if trouble:
-                self._log.error(f"the heartbeat is {outcome}", reason=trouble)
+                said = "is withheld" if outcome == "withheld" else "was not taken"
+                self._log.error(f"the heartbeat {said}", reason=trouble)
             else:
                 self._log.info("the heartbeat is sent again")
         return outcome

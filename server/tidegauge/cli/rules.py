@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegauge.cli.environment import read_config
+from tidegauge.config import Config
 from tidegauge.errors import ConfigError
 from tidegauge.model.recording import RuleGroup
+
+if TYPE_CHECKING:
+    from tidegauge.alerts.loading import Loaded
 
 _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,10 +38,13 @@ def check(files: Sequence[Path]) -> None:
 
 
 @rules.command()
-@_FILES
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--shipped", is_flag=True, help="Say whom the rules about Tidegauge itself tell.")
 @click.option("--email", "emails", multiple=True, help="Tell this address.  Repeatable.")
 @click.option("--webhook", "webhooks", multiple=True, help="Tell this URL.  Repeatable.")
-def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) -> None:
+def load(
+    files: Sequence[Path], shipped: bool, emails: Sequence[str], webhooks: Sequence[str]
+) -> None:
     """Load rule files into the database at DATABASE_URL.
 
     The rules of a file are known by its name: loaded again, what is new is made, what is gone is
@@ -45,6 +53,8 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
     config = read_config()
     if not config.database.url:
         raise ConfigError("DATABASE_URL is not set; rules are stored there")
+    if bool(files) == shipped:
+        raise click.UsageError("name rule files, or --shipped for those that come with Tidegauge")
     from tidegauge.alerts.loading import load_recordings, load_rules
     from tidegauge.auth.actor import COMMAND
     from tidegauge.services.commands import lend_storage
@@ -54,6 +64,9 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
         for kind, targets in (("email", emails), ("webhook", webhooks))
         for target in targets
     )
+    if shipped:
+        _load_shipped(config, channels)
+        return
     # All are read before any is stored.
     wanted = [(path, _read(path, channels)) for path in files]
     with lend_storage(config) as (storage, _cache, tools):
@@ -71,10 +84,29 @@ def load(files: Sequence[Path], emails: Sequence[str], webhooks: Sequence[str]) 
                 [rule for group in found for rule in group.recording],
                 COMMAND,
             )
-            click.echo(
-                f"{path}: {done.made} made, {done.changed} changed, {done.deleted} deleted, "
-                f"{done.same} as before"
-            )
+            _say_done(str(path), done)
+
+
+def _load_shipped(config: Config, channels: tuple[Mapping[str, object], ...]) -> None:
+    from tidegauge.alerts.shipped import FILE, load_shipped_rules
+    from tidegauge.auth.actor import COMMAND
+    from tidegauge.services.commands import lend_storage
+    from tidegauge.services.shipped_rules import choose_shipped_rules
+
+    wanted = choose_shipped_rules(config)
+    with lend_storage(config) as (storage, _cache, tools):
+        assert storage.alerts is not None
+        done = load_shipped_rules(
+            storage.alerts.rules, wanted, COMMAND, clock_ms=tools.clock_ms, channels=channels
+        )
+    _say_done(FILE, done)
+
+
+def _say_done(file: str, done: Loaded) -> None:
+    click.echo(
+        f"{file}: {done.made} made, {done.changed} changed, {done.deleted} deleted, "
+        f"{done.same} as before"
+    )
 
 
 def _read(path: Path, channels: tuple[Mapping[str, object], ...]) -> list[RuleGroup]:

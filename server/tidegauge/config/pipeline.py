@@ -163,6 +163,18 @@ class AlertsConfig:
         "Whether pending and firing alerts are series, too: `ALERTS`, `ALERTS_FOR_STATE`.",
         choices=("on", "off"),
     )
+    shipped_rules: str = setting(
+        "TIDEGAUGE_SHIPPED_RULES",
+        "on",
+        "Alert rules about Tidegauge itself, loaded by the evaluator. off: there are none, as with "
+        "TIDEGAUGE_OWN_METRICS_SECONDS=0, since they ask for those.",
+        choices=("on", "off"),
+    )
+    shipped_rules_off: str = setting(
+        "TIDEGAUGE_SHIPPED_RULES_OFF",
+        "",
+        "Names of shipped rules that are not wanted, with commas between.",
+    )
     host: str = setting(
         "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."
     )

@@ -8,7 +8,8 @@
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox.
-- `upkeep`: what the evaluator that leads looks after: sizes, the heartbeat.
+- `upkeep`: what the evaluator that leads looks after: sizes, the heartbeat;
+  `shipped_rules`: the rules about Tidegauge itself.
 - `commands`: what a command works on the database with.
 - `exposing`: what a process without the API shows of itself.
 - `kept_alive`: a thread whose work is started again when it fails; `pulse`: whether it hangs.

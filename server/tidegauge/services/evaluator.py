@@ -44,6 +44,7 @@ from tidegauge.services.parts import (
     open_storage_parts,
 )
 from tidegauge.services.pulse import Pulse
+from tidegauge.services.shipped_rules import ShippedRules, choose_shipped_rules
 from tidegauge.services.storing import Storing, open_storing
 from tidegauge.services.upkeep import Sizes, make_heartbeat
 
@@ -117,7 +118,18 @@ class EvaluatorServices:
             meters=self.meters,
             leads=leads,
         )
-        works = {"evaluator": self.turns.run, "delivery": self.deliver, "sizes": sizes.run}
+        shipped = ShippedRules(
+            rules=self.storage.alerts.rules,
+            wanted=choose_shipped_rules(self.config),
+            tools=self.tools,
+            leads=leads,
+        )
+        works = {
+            "evaluator": self.turns.run,
+            "delivery": self.deliver,
+            "sizes": sizes.run,
+            "shipped-rules": shipped.run,
+        }
         if self.config.notify.heartbeat_url:
             checks = {"rules": self.turns.check, "outbox": self.delivering.check}
             heartbeat = make_heartbeat(
