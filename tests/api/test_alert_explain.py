@@ -218,6 +218,28 @@ def test_a_notification_that_failed_is_told(
     assert "not delivered yet: 451 later; the next attempt is at " in waiting
     assert said["summary"].endswith("notification failed after 2 attempts: 550 no such mailbox")
     assert said["notification_failed"] is True
+    (told,) = said["notifications"]
+    tries = [(one["attempt"], one["outcome"], one["answer"]) for one in told["tries"]]
+    assert tries == [(1, "retry", "451 later"), (2, "failed", "550 no such mailbox")]
+    assert told["breaker_open"] is False
+
+
+def test_a_target_that_is_left_alone_is_told(
+    services: Services, client: FlaskClient, now_ms: int
+) -> None:
+    rule = add_rule(services)
+    stand(services, rule, AlertState.FIRING, now_ms)
+    assert services.storage.alerts is not None
+    outbox = services.storage.alerts.outbox
+    (claimed,) = outbox.claim_due(limit=9, claim_s=60)
+    outbox.mark_for_retry(claimed, after_s=0, answer="given back", counted=False)
+    (claimed,) = outbox.claim_due(limit=9, claim_s=60)
+    outbox.mark_for_retry(claimed, after_s=60, answer="the breaker is open", counted=False)
+
+    (told,) = ask(client, host="a")[0]["notifications"]
+
+    assert [one["outcome"] for one in told["tries"]] == ["given back", "refused"]
+    assert told["breaker_open"] is True
 
 
 def test_who_took_it_on_is_told(services: Services, client: FlaskClient, now_ms: int) -> None:

@@ -24,6 +24,7 @@ from tidegauge.storage.outbox_statements import (
     ENQUEUE,
     KEEP_APART,
     MARK_EVENTS,
+    NOTE_ATTEMPT,
     POSTPONE,
     READ_LOG,
     READ_STANDING,
@@ -260,7 +261,12 @@ class Outbox:
         values = {"after_s": after_s, "uncounted": 0 if counted else 1}
         with self._pool.transaction() as lent:
             lent.execute(POSTPONE, {**values, **_given(claimed, answer)})
-            return lent.rowcount > 0
+            if lent.rowcount == 0:
+                return False
+            # Whoever refuses to try names a time; what is given back is due at once.
+            outcome = "retry" if counted else "refused" if after_s else "given back"
+            _note_attempt(lent, claimed, outcome, answer)
+            return True
 
     def read_log(self, rule_id: int, *, before: int | None, limit: int) -> list[LoggedNotification]:
         """Return the notifications of a rule, newest first.
@@ -283,6 +289,7 @@ class Outbox:
             event_ids = [event_id for (event_id,) in lent.fetchall()]
             if not event_ids:
                 return False
+            _note_attempt(lent, claimed, state, answer)
             lent.execute(CLOSE_STANDING, given)
             # The rest of what one message could not hold follows at once.
             if len(claimed.ids) < MAX_ALERTS:
@@ -298,6 +305,11 @@ def _given(claimed: ClaimedNotification, answer: str) -> dict[str, object]:
         "claimed_until": claimed.claimed_until,
         "answer": _storable(answer),
     }
+
+
+def _note_attempt(lent: cursor, claimed: ClaimedNotification, outcome: str, answer: str) -> None:
+    values = {"attempt": claimed.attempt, "outcome": outcome, **_given(claimed, answer)}
+    lent.execute(NOTE_ATTEMPT, values)
 
 
 def _make_claimed(key: str, message: _Message) -> ClaimedNotification:

@@ -130,6 +130,12 @@ UPDATE notifications SET
     attempts = attempts - %(uncounted)s, last_answer = %(answer)s, claimed_until = NULL
 WHERE id = ANY (%(ids)s::bigint[]) AND state = 'pending' AND claimed_until = %(claimed_until)s
 """
+# A row for each row of the message: what is asked for is always one alert.
+NOTE_ATTEMPT = """
+INSERT INTO notification_attempts (notification_id, attempt, outcome, answer)
+SELECT id, %(attempt)s, %(outcome)s, %(answer)s
+FROM unnest(%(ids)s::bigint[]) AS noted (id)
+"""
 READ_TOLD = """
 SELECT event_id, channel, receiver, group_key, group_labels, interval_ms
 FROM (
