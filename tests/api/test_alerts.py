@@ -12,7 +12,14 @@ from tidegauge.app import create_app
 from tidegauge.auth.actor import SYSTEM
 from tidegauge.auth.principal import LOCAL, Principal, person
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
-from tidegauge.model.alerts import AlertInstance, AlertState, Condition, RuleOrigin
+from tidegauge.model.alerts import (
+    AlertInstance,
+    AlertState,
+    Condition,
+    LastEvaluation,
+    RuleOrigin,
+)
+from tidegauge.model.recording import RecordingRule
 from tidegauge.services import Services
 
 from tests.support.alerts import ENTRY, make_change, make_evaluated, make_rule
@@ -407,3 +414,42 @@ def test_a_rule_of_a_file_is_shown_like_one_and_changed_in_its_file_only(
     assert admin.get(f"{API}/{rule.id}").get_json()["data"]["file"] == "node.yml"
     assert [one.status_code for one in answers] == [409, 409]
     assert "node.yml" in answers[0].get_json()["error"]
+
+
+def test_recording_rules_are_shown_in_the_order_of_their_group(
+    services: Services, ada: FlaskClient
+) -> None:
+    tables = services.storage.alerts
+    assert tables is not None
+    in_group = {"interval_ms": 30_000, "limit": 7}
+    origins = [RuleOrigin("a.yml", "g", place) for place in ("record b/1", "down/1", "record a/1")]
+    first = RecordingRule("b", "sum(up)", {"team": "x"}, origin=origins[0], position=0, **in_group)
+    rule = make_rule(name="down", query="b", origin=origins[1], position=1, **in_group)
+    last = RecordingRule("a", "sum(b)", {}, origin=origins[2], position=2, **in_group)
+    alert = tables.rules.add(rule, ENTRY).rule
+    added = [tables.recordings.add(one, ENTRY) for one in (first, last)]
+    failed = LastEvaluation(at_ms=61_000, took_ms=250, series=0, missed=0, error="no such thing")
+    token = tables.open_lease("test", 9).take()
+    assert token is not None
+    tables.changes.write(token.token, [make_evaluated(alert)], [(added[0], failed)])
+
+    (group,) = ada.get(f"{PROMETHEUS}/rules").get_json()["data"]["groups"]
+    (of_kind,) = ada.get(f"{PROMETHEUS}/rules?type=record").get_json()["data"]["groups"]
+    (found,) = ada.get(f"{PROMETHEUS}/rules?match[]={{team=%22x%22}}").get_json()["data"]["groups"]
+
+    assert [one["name"] for one in group["rules"]] == ["b", "down", "a"]
+    assert (group["limit"], group["interval"]) == (7, 30)
+    assert [one["name"] for one in of_kind["rules"]] == ["b", "a"]
+    assert found["rules"] == [
+        {
+            "name": "b",
+            "query": "sum(up)",
+            "labels": {"team": "x"},
+            "health": "err",
+            "lastError": "no such thing",
+            "evaluationTime": 0.25,
+            "lastEvaluation": "1970-01-01T00:01:01.000Z",
+            "type": "recording",
+        }
+    ]
+    assert group["rules"][2]["health"] == "unknown"

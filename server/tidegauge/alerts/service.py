@@ -16,6 +16,7 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.acknowledgements import Acknowledgement, Acknowledgements
 from tidegauge.storage.alert_events import AlertEvent, AlertEvents
 from tidegauge.storage.alert_rules import AlertRules, End, StoredRule
+from tidegauge.storage.recording_rules import RecordingRules, StoredRecording
 
 MAX_ID = 2**31 - 1
 
@@ -37,7 +38,7 @@ class AlertService:
     """Alert rules for whom it is allowed; safe to use from many threads.
 
     Args:
-        rules: the rules.
+        rules, recordings: the rules.
         events: what their alerts went through.
         acknowledgements: what somebody has taken on.
         parser: reads queries.
@@ -48,12 +49,13 @@ class AlertService:
         self,
         *,
         rules: AlertRules,
+        recordings: RecordingRules,
         events: AlertEvents,
         acknowledgements: Acknowledgements,
         parser: QueryParser,
         clock_ms: Callable[[], int],
     ) -> None:
-        self._rules, self._events = rules, events
+        self._rules, self._recordings, self._events = rules, recordings, events
         self._acknowledgements = acknowledgements
         self._parser, self._clock_ms = parser, clock_ms
 
@@ -83,6 +85,14 @@ class AlertService:
             Unavailable.
         """
         return self._view(self._rules.read_all())
+
+    def list_recordings(self) -> list[StoredRecording]:
+        """Return all recording rules, those of a group together and in its order.
+
+        Raises:
+            Unavailable.
+        """
+        return self._recordings.read_all()
 
     def read(self, rule_id: int) -> RuleView:
         """Return one rule.

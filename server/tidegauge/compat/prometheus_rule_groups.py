@@ -1,4 +1,4 @@
-"""Alert rules in the shape of Prometheus's `rules` and `alerts`.
+"""Alerting and recording rules in the shape of Prometheus's `rules` and `alerts`.
 
 Source: grafana-contract §2.7; Prometheus `web/api/v1/api.go`.
 """
@@ -15,10 +15,19 @@ import numpy as np
 from tidegauge.alerts.live_state import worst_state
 from tidegauge.alerts.payloads import alert_annotations, alert_labels
 from tidegauge.alerts.service import RuleView
-from tidegauge.model.alerts import ACTIVE_STATES, AlertInstance, AlertRule, AlertState, Condition
+from tidegauge.model.alerts import (
+    ACTIVE_STATES,
+    AlertInstance,
+    AlertRule,
+    AlertState,
+    Condition,
+    LastEvaluation,
+)
 from tidegauge.model.floats import format_go_f
 from tidegauge.model.labels import Labels, make_labels
+from tidegauge.model.recording import RecordingRule
 from tidegauge.promql.durations import NS_PER_MS, format_duration
+from tidegauge.storage.recording_rules import StoredRecording
 
 FILE = "tidegauge"
 """What Grafana shows as the namespace of rules that were made by the API."""
@@ -34,7 +43,10 @@ _OPERATORS = {
     Condition.LTE: "<=",
 }
 
-TakesRule = Callable[[str, Labels], bool]
+TakesRule = Callable[[bool, str, Labels], bool]
+"""Says whether a rule is asked for: whether it is alerting, its name, its labels."""
+
+View = RuleView | StoredRecording
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +62,36 @@ class Group:
     file: str
     name: str
     interval_ms: int
-    rules: Sequence[RuleView]
+    rules: Sequence[View]
 
     def shape(self, takes_rule: TakesRule, *, with_alerts: bool) -> dict[str, object] | None:
         """Return the group as Prometheus shows it; None where none of its rules is asked for.
 
         Args:
-            takes_rule: whether a rule of this name and these labels is asked for.
+            takes_rule: whether a rule is asked for.
             with_alerts: show their alerts, too.
         """
-        taken = [
-            one
-            for one in self.rules
-            if takes_rule(one.stored.rule.name, _rule_labels(one.stored.rule))
-        ]
+        taken = [one for one in self.rules if _is_taken(one, takes_rule)]
         if not taken:
             return None
-        last = [one.stored.last for one in self.rules if one.stored.last is not None]
+        last = [found for one in self.rules if (found := _last_of(one)) is not None]
         return {
             "name": self.name,
             "file": self.file,
             "rules": [_shape_rule(one, with_alerts) for one in taken],
             "interval": self.interval_ms / 1000,
-            "limit": 0,
+            "limit": _rule_of(self.rules[0]).limit,
             "evaluationTime": sum(one.took_ms for one in last) / 1000,
             "lastEvaluation": _write_time(max((one.at_ms for one in last), default=None)),
         }
 
 
-def group_rules(views: Sequence[RuleView]) -> list[Group]:
-    """Return rules in groups: those of a file's, and of the others those of one interval."""
-    by_place: dict[tuple[str, int, str], list[RuleView]] = {}
-    for view in views:
-        rule = view.stored.rule
+def group_rules(views: Sequence[View]) -> list[Group]:
+    """Return rules in groups: those of files, in their order; the others by their interval."""
+    by_place: dict[tuple[str, int, str], list[View]] = {}
+    # The sort is stable: rules without a place in a file stay in the order of their ids.
+    for view in sorted(views, key=lambda view: _rule_of(view).position):
+        rule = _rule_of(view)
         if rule.origin is None:
             name = f"every {format_duration(rule.interval_ms * NS_PER_MS)}"
             place = ("", rule.interval_ms, name)
@@ -114,10 +123,23 @@ def shape_alerts(view: RuleView) -> Iterator[dict[str, object]]:
             }
 
 
-def _shape_rule(view: RuleView, with_alerts: bool) -> dict[str, object]:
-    rule, last = view.stored.rule, view.stored.last
+def _shape_rule(view: View, with_alerts: bool) -> dict[str, object]:
+    if isinstance(view, StoredRecording):
+        rule = view.rule
+        return {
+            "name": rule.record,
+            "query": rule.query,
+            "labels": dict(rule.labels),
+            **_shape_last(view.last),
+            "type": "recording",
+        }
+    return _shape_alerting(view, with_alerts)
+
+
+def _shape_alerting(view: RuleView, with_alerts: bool) -> dict[str, object]:
+    rule = view.stored.rule
     state = worst_state(view.standing)
-    shaped: dict[str, object] = {
+    return {
         # Prometheus has no word for a resolved rule.
         "state": (AlertState.INACTIVE if state is AlertState.RESOLVED else state).value,
         "name": rule.name,
@@ -127,14 +149,35 @@ def _shape_rule(view: RuleView, with_alerts: bool) -> dict[str, object]:
         "labels": dict(_rule_labels(rule)),
         "annotations": dict(rule.annotations),
         "alerts": list(shape_alerts(view)) if with_alerts else [],
-        "health": "unknown" if last is None else "err" if last.error else "ok",
-        "evaluationTime": 0 if last is None else last.took_ms / 1000,
-        "lastEvaluation": _write_time(None if last is None else last.at_ms),
+        **_shape_last(view.stored.last),
         "type": "alerting",
     }
-    if last is not None and last.error:
-        shaped["lastError"] = last.error
-    return shaped
+
+
+def _shape_last(last: LastEvaluation | None) -> dict[str, object]:
+    if last is None:
+        return {"health": "unknown", "evaluationTime": 0, "lastEvaluation": _NEVER}
+    shaped: dict[str, object] = {
+        "health": "err" if last.error else "ok",
+        "evaluationTime": last.took_ms / 1000,
+        "lastEvaluation": _write_time(last.at_ms),
+    }
+    return {**shaped, "lastError": last.error} if last.error else shaped
+
+
+def _rule_of(view: View) -> AlertRule | RecordingRule:
+    return view.rule if isinstance(view, StoredRecording) else view.stored.rule
+
+
+def _last_of(view: View) -> LastEvaluation | None:
+    return view.last if isinstance(view, StoredRecording) else view.stored.last
+
+
+def _is_taken(view: View, takes_rule: TakesRule) -> bool:
+    rule = _rule_of(view)
+    if isinstance(rule, AlertRule):
+        return takes_rule(True, rule.name, _rule_labels(rule))
+    return takes_rule(False, rule.record, make_labels(rule.labels))
 
 
 def _write_query(rule: AlertRule) -> str:

@@ -34,7 +34,7 @@ class Wanted:
     Args:
         names, groups, files: only these; empty: all.
         selectors: only rules whose labels fit one of these; empty: all.
-        alerting: alerting rules; False: recording rules, of which there are none.
+        alerting, recording: whether rules of this kind.
         with_alerts: their alerts, too.
         group_limit: at most so many groups.
         token: of the first group to show; "": from the start.
@@ -45,6 +45,7 @@ class Wanted:
     files: frozenset[str]
     selectors: list[tuple[Matcher, ...]]
     alerting: bool
+    recording: bool
     with_alerts: bool
     group_limit: int
     token: str
@@ -55,9 +56,11 @@ class Wanted:
             group.file in (self.files or {group.file})
         )
 
-    def takes_rule(self, name: str, labels: Labels) -> bool:
+    def takes_rule(self, alerting: bool, name: str, labels: Labels) -> bool:
         """Return whether a rule is asked for."""
-        if not self.alerting or (self.names and name not in self.names):
+        if not (self.alerting if alerting else self.recording):
+            return False
+        if self.names and name not in self.names:
             return False
         return not self.selectors or any(_fits(labels, one) for one in self.selectors)
 
@@ -65,9 +68,10 @@ class Wanted:
 @blueprint.get("/rules")
 @require("alert:read")
 def rules() -> Response:
-    """List the rule groups: those of one interval are a group."""
+    """List the rule groups: those of files, and of other rules those of one interval."""
     wanted = read_wanted(read_params())
-    groups = group_rules(_list_rules())
+    held = services().alerts
+    groups = group_rules([*_list_rules(), *([] if held is None else held.list_recordings())])
     if wanted.token:
         places = [number for number, one in enumerate(groups) if next_token(one) == wanted.token]
         if not places:
@@ -118,6 +122,7 @@ def read_wanted(params: Params) -> Wanted:
         files=frozenset(params.all("file[]") + params.all("file")),
         selectors=selectors,
         alerting=kind != "record",
+        recording=kind != "alert",
         with_alerts=excluding not in _TRUE,
         group_limit=_read_group_limit(params),
         token=params.first("group_next_token"),

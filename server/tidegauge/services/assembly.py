@@ -217,6 +217,7 @@ def _make_alerts(storage: StorageParts, parser: QueryParser, tools: Tools) -> Al
         return None
     return AlertService(
         rules=storage.alerts.rules,
+        recordings=storage.alerts.recordings,
         events=storage.alerts.events,
         acknowledgements=storage.alerts.acknowledgements,
         parser=parser,
