@@ -68,3 +68,5 @@ def test_a_rule_made_by_the_api_tells_by_mail_and_webhook(make_up: Callable[...,
     statuses = [orjson.loads(one.body)["status"] for one in hooks.posted]
     assert statuses == ["firing", "resolved"]
     assert all("host is hot" in str(mail["subject"]) for mail in box.mails)
+    kinds = [part.get_content_type() for part in box.mails[0].walk() if not part.is_multipart()]
+    assert kinds == ["text/plain", "text/html", "image/png"]

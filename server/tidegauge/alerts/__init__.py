@@ -18,6 +18,7 @@
 - `explain`: why somebody was told or was not; `explanation`: how that is said.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
+- `charts`: what the pictures in a mail show.
 - `delivery`: hands over what is in the outbox, by the `notifiers`.
 - `heartbeat`: a sign of life for a watcher outside.
 

@@ -54,11 +54,13 @@ def make_payload(
             "query": rule.query,
             "condition": rule.condition.value,
             "threshold": None if rule.condition is Condition.ANY else json_number(rule.threshold),
+            "hold_ms": rule.hold_ms,
         },
         "labels": dict(alert_labels(rule, instance)),
         "annotations": dict(annotations),
         "value": json_number(instance.value),
         "starts_at": instance.active_ms,
+        "fired_at": instance.fired_ms,
         "ends_at": instance.resolved_ms,
     }
 

@@ -32,7 +32,7 @@ from tidegauge.query.service import QueryService
 from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.exposing import open_exposition, sample_connections
 from tidegauge.services.kept_alive import KeptAlive
-from tidegauge.services.notifications import make_delivery
+from tidegauge.services.notifications import make_charts, make_delivery
 from tidegauge.services.own_metrics import keep_own_metrics
 from tidegauge.services.parts import (
     AlertTables,
@@ -204,6 +204,7 @@ def build_evaluator(
     tables = storage.alerts
     meters = Meters()
     cache = open_shared_cache(config, tools, max_connections=2, on_error=meters.cache.failed)
+    charts = make_charts(config, tools, meters, storage)
     delivering = Pulse(LATE_S, monotonic=tools.monotonic)
     storing = open_storing(config, tools, meters, storage)
     evaluator = make_evaluator(
@@ -225,7 +226,12 @@ def build_evaluator(
         ),
         # A fresh one at each start: one that has ended takes nothing more.
         deliver=lambda stop: make_delivery(
-            config, tools, meters, outbox=tables.outbox, on_look=delivering.beat
+            config,
+            tools,
+            meters,
+            outbox=tables.outbox,
+            draw=charts.draw,
+            on_look=delivering.beat,
         ).run(stop),
         delivering=delivering,
         close_evaluator=evaluator.close,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tidegauge.alerts.charts import AlertCharts
 from tidegauge.alerts.delivery import Delivery
 from tidegauge.alerts.notifiers.channels import make_notifiers
+from tidegauge.alerts.notifiers.email import Draw, draw_nothing
 from tidegauge.config import BreakerConfig, Config
 from tidegauge.observability.meters import Meters
+from tidegauge.query.limits import RunningSamples
+from tidegauge.query.parsing import QueryParser
+from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
-from tidegauge.services.parts import Tools
+from tidegauge.services.asking import make_admission, make_engine
+from tidegauge.services.parts import StorageParts, Tools
 from tidegauge.storage.outbox import Outbox
 
 FAILURES_IN_A_ROW = 5
@@ -24,11 +30,13 @@ def make_delivery(
     meters: Meters,
     *,
     outbox: Outbox,
+    draw: Draw = draw_nothing,
     on_look: Callable[[], None] = lambda: None,
 ) -> Delivery:
     """Return what delivers from an outbox; its `run(stop)` wants a thread.
 
     Args:
+        draw: makes the charts of mails.
         on_look: is called whenever the outbox was looked into.
     """
     breaker_config = BreakerConfig(
@@ -56,7 +64,7 @@ def make_delivery(
 
     return Delivery(
         outbox=outbox,
-        notifiers=make_notifiers(config.notify),
+        notifiers=make_notifiers(config.notify, draw=draw),
         make_breaker=make_breaker,
         log=tools.log,
         threads=config.notify.threads,
@@ -64,4 +72,25 @@ def make_delivery(
         on_outcome=meters.notifications.outcome,
         on_look=on_look,
         monotonic=tools.monotonic,
+    )
+
+
+def make_charts(config: Config, tools: Tools, meters: Meters, storage: StorageParts) -> AlertCharts:
+    """Return what draws the charts of mails; its queries take no place from those of rules."""
+    parser = QueryParser(max_depth=config.query.max_depth)
+    return AlertCharts(
+        query=QueryService(
+            samples=storage.engine,
+            engine=make_engine(config),
+            parser=parser,
+            admission=make_admission(config, tools, meters, max_waiting=1),
+            running=RunningSamples(config.query),
+            config=config.query,
+            meters=meters,
+            monotonic=tools.monotonic,
+        ),
+        parser=parser,
+        clock_ms=tools.clock_ms,
+        monotonic=tools.monotonic,
+        log=tools.log,
     )

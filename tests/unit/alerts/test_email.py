@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from tidegauge.alerts.notifiers.chart import Chart, Curve, draw_chart
 from tidegauge.alerts.notifiers.email import EmailNotifier
 from tidegauge.alerts.notifiers.protocol import NotDelivered
 from tidegauge.config import NotifyConfig
 
 from tests.support.mail import Certificate, run_mail_server
-from tests.unit.alerts.notifications import KEY, make_notification
+from tests.unit.alerts.notifications import KEY, make_message, make_notification, make_payload
 
 ONE = make_notification({"type": "email", "target": "ops@example.org"})
 TWO = make_notification({"type": "email", "target": "ops@example.org, bob@example.org"})
@@ -38,6 +44,38 @@ def test_a_plain_server_gets_text_and_html(free_port: int) -> None:
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert mail["Idempotency-Key"] == KEY
     assert str(mail["To"]) == "ops@example.org, bob@example.org"
+
+
+def make_chart(alt: str) -> Chart:
+    chart = draw_chart(Curve(0, 60_000, np.array([1.0, 2.0]), threshold=1.5))
+    assert chart is not None
+    return replace(chart, alt=alt)
+
+
+def test_a_chart_arrives_inside_the_html_that_names_it(free_port: int) -> None:
+    chart, asked = make_chart('from 1 to "2"'), []
+
+    def draw(alerts: Sequence[Mapping[str, Any]], within_s: float) -> list[Chart | None]:
+        asked.append((len(alerts), within_s))
+        return [None, chart]
+
+    message = make_message(make_payload(), make_payload(labels={"pod": "b"}))
+    with run_mail_server(free_port) as box:
+        EmailNotifier(settings(free_port), draw=draw).send(message)
+
+    (mail,) = box.mails
+    text, related = mail.iter_parts()
+    html, picture = related.iter_parts()  # type: ignore[union-attr]
+    assert [one.get_content_type() for one in (text, html, picture)] == [
+        "text/plain",
+        "text/html",
+        "image/png",
+    ]
+    assert (asked, picture.get_content()) == ([(2, 2.0)], chart.png)
+    (found,) = re.findall(r'<img src="cid:([^"]+)"', html.get_content())
+    assert picture["Content-ID"] == f"<{found}>"
+    assert picture.get_content_disposition() == "inline"
+    assert 'width="600" height="180" alt="from 1 to &quot;2&quot;"' in html.get_content()
 
 
 def test_what_is_not_ascii_arrives(free_port: int) -> None:

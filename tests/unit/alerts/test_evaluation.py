@@ -67,11 +67,13 @@ def test_each_bad_series_is_an_alert_of_its_own() -> None:
             "query": "heat",
             "condition": "gt",
             "threshold": 5.0,
+            "hold_ms": 0,
         },
         "labels": {"alertname": "hot", "host": "over", "severity": "warning", "team": "db"},
         "annotations": {},
         "value": 6.0,
         "starts_at": HOUR_MS,
+        "fired_at": HOUR_MS,
         "ends_at": None,
     }
     assert change.event is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegauge.alerts.notifiers.email import EmailNotifier
+from tidegauge.alerts.notifiers.email import Draw, EmailNotifier, draw_nothing
 from tidegauge.alerts.notifiers.email_message import parse_recipients
 from tidegauge.alerts.notifiers.protocol import Notifier
 from tidegauge.alerts.notifiers.webhook import WebhookNotifier
@@ -25,9 +25,14 @@ _FIELDS = {
 }
 
 
-def make_notifiers(config: NotifyConfig) -> dict[str, Notifier]:
-    """Return the notifiers that are built in, by channel type."""
-    return {EMAIL: EmailNotifier(config), WEBHOOK: WebhookNotifier(config)}
+def make_notifiers(config: NotifyConfig, *, draw: Draw = draw_nothing) -> dict[str, Notifier]:
+    """Return the notifiers that are built in, by channel type.
+
+    Args:
+        config: the settings.
+        draw: makes the charts of mails.
+    """
+    return {EMAIL: EmailNotifier(config, draw=draw), WEBHOOK: WebhookNotifier(config)}
 
 
 def check_channel(channel: Mapping[str, Any]) -> None:

@@ -7,11 +7,12 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any
 
+from tidegauge.alerts.notifiers.chart import Chart
 from tidegauge.alerts.notifiers.connecting import Connector, Deadline
 from tidegauge.alerts.notifiers.email_message import make_message, parse_recipients
 from tidegauge.alerts.notifiers.protocol import NotDelivered
@@ -19,7 +20,18 @@ from tidegauge.config import NotifyConfig
 from tidegauge.errors import InvalidInput
 from tidegauge.storage.outbox import ClaimedNotification
 
+Draw = Callable[[Sequence[Mapping[str, Any]], float], Sequence[Chart | None]]
+"""Returns the charts of the first payloads, in their order, within so many seconds; never fails."""
+
+MOST_DRAWING_S = 2.0
+_DRAWING_SHARE = 0.25
+
 Refusals = Mapping[str, tuple[int, bytes]]
+
+
+def draw_nothing(_alerts: Sequence[Mapping[str, Any]], _within_s: float) -> list[Chart | None]:
+    """Return no charts."""
+    return []
 
 
 class EmailNotifier:
@@ -27,6 +39,7 @@ class EmailNotifier:
 
     Args:
         config: the server, its account, the sender.
+        draw: makes the charts that mails have inline.
         connector: opens connections.
         tls: checks the server's certificate.
         now: for the Date header.
@@ -37,12 +50,14 @@ class EmailNotifier:
         self,
         config: NotifyConfig,
         *,
+        draw: Draw = draw_nothing,
         connector: Connector | None = None,
         tls: ssl.SSLContext | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config, self._connector = config, connector or Connector()
+        self._draw = draw
         self._now, self._monotonic = now, monotonic
         self._checked_tls = tls or ssl.create_default_context()
         self._unchecked_tls = ssl.create_default_context()
@@ -65,13 +80,16 @@ class EmailNotifier:
             recipients = parse_recipients(str(notification.channel.get("target", "")))
         except InvalidInput as fault:
             raise NotDelivered(fault.message, permanent=True) from fault
+        deadline = Deadline(self._config.timeout_s, monotonic=self._monotonic)
+        drawing_s = min(MOST_DRAWING_S, self._config.timeout_s * _DRAWING_SHARE)
         message = make_message(
             notification,
             sender=self._config.smtp_from,
             recipients=recipients,
             now=self._now(),
+            charts=self._draw(notification.alerts, drawing_s),
         )
-        with self._open() as server:
+        with self._open(deadline) as server:
             sender = parseaddr(self._config.smtp_from)[1]
             refused = server.send_message(message, sender, recipients)
         taken = len(recipients) - len(refused)
@@ -79,8 +97,7 @@ class EmailNotifier:
         return f"accepted for {taken} of {len(recipients)}{left_out}"
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[smtplib.SMTP]:
-        deadline = Deadline(self._config.timeout_s, monotonic=self._monotonic)
+    def _open(self, deadline: Deadline) -> Iterator[smtplib.SMTP]:
         with contextlib.ExitStack() as cleanup:
             try:
                 server = self._connect(deadline, cleanup)

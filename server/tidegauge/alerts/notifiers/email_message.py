@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from tidegauge.alerts.notifiers.chart import HEIGHT_PX, WIDTH_PX, Chart
 from tidegauge.alerts.notifiers.wording import make_facts, make_subject, make_title, to_one_line
 from tidegauge.config import parse_address
 from tidegauge.errors import InvalidInput
@@ -27,6 +29,22 @@ MAX_FULL_CHARS = 500_000
 MAX_ROOTS = 20
 _COLOURS = {"firing": "#b3261e", "repeat": "#b3261e", "resolved": "#1a7f37"}
 _CELL = "padding:2px 12px 2px 0;vertical-align:top;"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart as a part of a mail.
+
+    Args:
+        id: its Content-ID, by which the HTML names it.
+        chart: the chart.
+    """
+
+    id: str
+    chart: Chart
+
+
+NO_PICTURES: Mapping[int, Picture] = {}
 
 
 def parse_recipients(target: str) -> list[str]:
@@ -49,7 +67,12 @@ def parse_recipients(target: str) -> list[str]:
 
 
 def make_message(
-    told: ClaimedNotification, *, sender: str, recipients: list[str], now: datetime
+    told: ClaimedNotification,
+    *,
+    sender: str,
+    recipients: list[str],
+    now: datetime,
+    charts: Sequence[Chart | None] = (),
 ) -> EmailMessage:
     """Return the mail of one message; at each attempt it has the same Message-ID.
 
@@ -58,6 +81,7 @@ def make_message(
         sender: an address, with or without a name before it.
         recipients: addresses.
         now: for the Date header.
+        charts: of its first alerts, in their order.
     """
     message = EmailMessage(policy=SMTP)
     name, address = parseaddr(sender)
@@ -73,7 +97,16 @@ def make_message(
     message["Auto-Submitted"] = "auto-generated"
     message["Idempotency-Key"] = told.idempotency_key
     message.set_content(make_text(told))
-    message.add_alternative(make_html(told), subtype="html")
+    pictures = {
+        number: Picture(f"{told.idempotency_key}.{number}@{domain}", chart)
+        for number, chart in enumerate(charts[: len(_choose_full(told.alerts))])
+        if chart is not None
+    }
+    message.add_alternative(make_html(told, pictures), subtype="html")
+    (_, html) = message.iter_parts()
+    assert isinstance(html, EmailMessage)
+    for one in pictures.values():
+        html.add_related(one.chart.png, "image", "png", cid=f"<{one.id}>", disposition="inline")
     return message
 
 
@@ -87,10 +120,15 @@ def make_text(told: ClaimedNotification) -> str:
     return _clean(f"\n\n{'-' * 60}\n\n".join([*parts, *rest]) + "\n")
 
 
-def make_html(told: ClaimedNotification) -> str:
-    """Return the body for programs that show HTML; it loads nothing from anywhere."""
+def make_html(told: ClaimedNotification, pictures: Mapping[int, Picture] = NO_PICTURES) -> str:
+    """Return the body for programs that show HTML; it loads nothing from anywhere.
+
+    Args:
+        told: what is told.
+        pictures: what stands beside it in the mail, by the number of its alert, from 0.
+    """
     shown = _choose_full(told.alerts)
-    parts = [_write_alert_html(one) for one in shown]
+    parts = [_write_alert_html(one, pictures.get(number)) for number, one in enumerate(shown)]
     if len(told.alerts) > 1:
         parts.insert(0, f"<h1>{_html(make_subject(told.alerts))}</h1>")
     parts += [f"<p>{_html(one)}</p>" for one in _write_rest(told, len(shown))]
@@ -127,15 +165,23 @@ def _write_alert(payload: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _write_alert_html(payload: Mapping[str, Any]) -> str:
+def _write_alert_html(payload: Mapping[str, Any], picture: Picture | None) -> str:
     colour = _COLOURS.get(payload["status"], "#444")
+    shown = "" if picture is None else _show(picture)
     annotations = "".join(
         f"<p><b>{_html(name)}</b><br>{_link(str(text))}</p>"
         for name, text in payload["annotations"].items()
     )
     return (
         f'<h2 style="color:{colour}">{_html(make_title(payload))}</h2>{annotations}'
-        f"{_table(make_facts(payload))}<h3>Labels</h3>{_table(_labels(payload))}"
+        f"{_table(make_facts(payload))}{shown}<h3>Labels</h3>{_table(_labels(payload))}"
+    )
+
+
+def _show(picture: Picture) -> str:
+    return (
+        f'<p><img src="cid:{_html(picture.id)}" width="{WIDTH_PX}" height="{HEIGHT_PX}" '
+        f'alt="{_html(picture.chart.alt)}"></p>'
     )
 
 
