@@ -16,6 +16,7 @@
   would mute. `acknowledging`: somebody takes on what fires.
 - `backtest`: what a rule would have done over past data.
 - `explain`: why somebody was told or was not; `explanation`: how that is said.
+- `routing`: keeps the routes by which alerts come to people; `routing_document` reads them.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `charts`: what the pictures in a mail show.

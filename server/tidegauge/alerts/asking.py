@@ -15,6 +15,7 @@ from tidegauge.errors import DeadlineExceeded, QueryFailed, TidegaugeError, Unav
 from tidegauge.model.alerts import AlertInstance, AlertRule, LastEvaluation
 from tidegauge.model.labels import METRIC_NAME, Labels, make_labels
 from tidegauge.model.recording import RecordingRule
+from tidegauge.model.routing import Routing
 from tidegauge.model.silences import Muting
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.query.limits import TooBusy
@@ -32,12 +33,14 @@ class Round:
     Args:
         silences: of which alerts nobody is told.
         acknowledged: the events of firings of which nobody is told again.
+        routing: whom to tell where a rule does not say.
         now_ms: when it began by the database's clock, Unix ms.
         now_s: the same by the monotonic clock.
     """
 
     silences: Sequence[Muting]
     acknowledged: Collection[int]
+    routing: Routing
     now_ms: int
     now_s: float
 
@@ -202,6 +205,7 @@ class Asker:
             expand=expand,
             silences=of.silences,
             acknowledged=of.acknowledged,
+            routing=of.routing,
         )
 
 

@@ -14,6 +14,7 @@ from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.recent import RecentSamples
 from tidegauge.alerts.results import Results, make_samples
+from tidegauge.alerts.routing import CurrentRouting
 from tidegauge.alerts.watching import Memory, Watched, slot_of, watch_rules
 from tidegauge.alerts.workers import Workers
 from tidegauge.errors import InvalidInput
@@ -45,6 +46,7 @@ class Evaluator:
         changes: stores what follows.
         silences: of which alerts nobody is told.
         acknowledgements: of which alerts nobody is told again.
+        routing: whom to tell where a rule does not say.
         asker: evaluates single rules.
         workers: those who ask side by side.
         recent: shows rules what others gave just now.
@@ -66,6 +68,7 @@ class Evaluator:
         changes: AlertChanges,
         silences: Mutings,
         acknowledgements: Acknowledgements,
+        routing: CurrentRouting,
         asker: Asker,
         workers: Workers[Finished],
         recent: RecentSamples,
@@ -80,6 +83,7 @@ class Evaluator:
     ) -> None:
         self._rules, self._recordings, self._changes = rules, recordings, changes
         self._silences, self._acknowledgements = silences, acknowledgements
+        self._routing = routing
         self._asker, self._workers = asker, workers
         self._recent, self._results, self._parser = recent, results, parser
         self._live, self._meters, self._monotonic, self.log = live, meters, monotonic, log
@@ -154,6 +158,7 @@ class Evaluator:
         of = Round(
             silences=self._silences.read_standing(hold.now_ms),
             acknowledged=self._acknowledgements.read_quiet(),
+            routing=self._routing.read(),
             now_ms=hold.now_ms,
             now_s=self._monotonic(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -62,7 +62,7 @@ def check_rule(rule: AlertRule, parser: QueryParser) -> None:
     for field, pairs in (("labels", dict(rule.labels)), ("annotations", rule.annotations)):
         _check_pairs(field, pairs)
         _check_templates(rule, field, pairs)
-    _check_channels(rule)
+    check_channels("notification", rule.channels)
 
 
 def check_recording_rule(rule: RecordingRule, parser: QueryParser) -> None:
@@ -162,13 +162,19 @@ def _check_templates(rule: AlertRule, field: str, pairs: Mapping[str, str]) -> N
             raise InvalidRule(f"{field}.{name}", exc.message) from exc
 
 
-def _check_channels(rule: AlertRule) -> None:
-    if len(rule.channels) > MAX_CHANNELS:
-        raise InvalidRule(
-            "notification", f"there are {len(rule.channels)}, at most {MAX_CHANNELS} are taken"
-        )
-    for number, channel in enumerate(rule.channels):
-        field = f"notification[{number}]"
+def check_channels(name: str, channels: Sequence[Mapping[str, object]]) -> None:
+    """Return if people can be told through these channels, and they can be stored.
+
+    Args:
+        name: of the field that holds them.
+        channels: `{type, target, …}` each.
+    Raises:
+        InvalidRule: names the field.
+    """
+    if len(channels) > MAX_CHANNELS:
+        raise InvalidRule(name, f"there are {len(channels)}, at most {MAX_CHANNELS} are taken")
+    for number, channel in enumerate(channels):
+        field = f"{name}[{number}]"
         try:
             check_channel(channel)
         except InvalidInput as exc:

@@ -49,6 +49,7 @@ _ADMIN = frozenset(
         "dead-letters:change",
         "dead-letters:read",
         "folder:change",
+        "routing:change",
         "token:change",
         "token:read",
         "user:change",

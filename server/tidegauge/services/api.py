@@ -12,6 +12,7 @@ from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.backtest.service import BacktestService
 from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
+from tidegauge.alerts.routing import RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -68,6 +69,7 @@ class Services:
     annotations: AnnotationService
     alerts: AlertService | None
     silences: SilenceService | None
+    routing: RoutingService | None
     acknowledging: AcknowledgeService | None
     backtests: BacktestService
     maintenance: MaintenanceService | None

@@ -14,6 +14,7 @@ from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.marks import list_marks
 from tidegauge.alerts.muting import Mutings
+from tidegauge.alerts.routing import CurrentRouting, RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.annotations.service import AnnotationService
@@ -22,7 +23,6 @@ from tidegauge.dashboards.guarded import is_dashboard_failure
 from tidegauge.ingest.guarded import GuardedPublisher, is_publish_failure
 from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
-from tidegauge.model.routing import Routing
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
 from tidegauge.query.admission import is_query_failure
@@ -129,6 +129,7 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         annotations=_make_annotations(storage, alerts),
         alerts=alerts,
         silences=_make_silences(storage, tools),
+        routing=_make_routing(storage),
         acknowledging=_make_acknowledging(storage, tools),
         backtests=BacktestService(
             query=query, parser=parser, config=config, monotonic=tools.monotonic
@@ -179,6 +180,10 @@ def _make_silences(storage: StorageParts, tools: Tools) -> SilenceService | None
     return SilenceService(silences=storage.alerts.silences, clock_ms=tools.clock_ms)
 
 
+def _make_routing(storage: StorageParts) -> RoutingService | None:
+    return None if storage.alerts is None else RoutingService(routes=storage.alerts.routes)
+
+
 def _make_acknowledging(storage: StorageParts, tools: Tools) -> AcknowledgeService | None:
     if storage.alerts is None:
         return None
@@ -205,7 +210,7 @@ def _make_explainer(storage: StorageParts, query: QueryService, tools: Tools) ->
             silences=storage.alerts.silences, windows=storage.alerts.windows, log=tools.log
         ),
         acknowledgements=storage.alerts.acknowledgements,
-        read_routing=Routing,
+        read_routing=CurrentRouting(routes=storage.alerts.routes, log=tools.log).read,
         query=query,
         clock_ms=tools.clock_ms,
         monotonic=tools.monotonic,

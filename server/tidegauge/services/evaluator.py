@@ -16,6 +16,7 @@ from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.recent import RecentSamples
 from tidegauge.alerts.results import Results
+from tidegauge.alerts.routing import CurrentRouting
 from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
 from tidegauge.alerts.workers import Workers
 from tidegauge.cache.protocol import Cache
@@ -284,6 +285,7 @@ def make_evaluator(
         recordings=tables.recordings,
         changes=tables.changes,
         silences=Mutings(silences=tables.silences, windows=tables.windows, log=tools.log),
+        routing=CurrentRouting(routes=tables.routes, log=tools.log),
         acknowledgements=tables.acknowledgements,
         asker=Asker(
             query=query,

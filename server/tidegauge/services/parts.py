@@ -23,6 +23,7 @@ from tidegauge.storage.alert_changes import AlertChanges
 from tidegauge.storage.alert_events import AlertEvents
 from tidegauge.storage.alert_lease import AlertLease
 from tidegauge.storage.alert_ledger import AlertLedger
+from tidegauge.storage.alert_routes import AlertRoutes
 from tidegauge.storage.alert_rules import AlertRules
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
@@ -65,6 +66,7 @@ class AlertTables:
     events: AlertEvents
     outbox: Outbox
     silences: Silences
+    routes: AlertRoutes
     acknowledgements: Acknowledgements
     upkeep: Upkeep
     windows: MaintenanceWindows
@@ -190,6 +192,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             events=AlertEvents(pool=opened.pool),
             outbox=Outbox(pool=opened.pool),
             silences=Silences(pool=opened.pool),
+            routes=AlertRoutes(pool=opened.pool),
             acknowledgements=Acknowledgements(pool=opened.pool),
             upkeep=Upkeep(pool=opened.pool),
             windows=MaintenanceWindows(pool=opened.pool),

@@ -18,8 +18,9 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
 - `outbox`: the notifications to deliver, and what came of them; `outbox_statements`: its SQL.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
   `alert_changes`, which writes what one evaluation comes to;
-  `silences`, `maintenance_windows`: of which of them nobody is told; `acknowledgements`: who has
-  taken which on; `alert_ledger`: the past of single ones.
+  `alert_routes`: to whom routes tell them; `silences`, `maintenance_windows`: of which of them
+  nobody is told; `acknowledgements`: who has taken which on; `alert_ledger`: the past of single
+  ones.
 - `recording_rules`: the queries whose answers are written down.
 - `upkeep`: what an operator watches of the database itself.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.

@@ -8,6 +8,7 @@ from tidegauge.alerts.acknowledging import AcknowledgeService
 from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.muting_preview import MutingPreview
+from tidegauge.alerts.routing import RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
 from tidegauge.errors import Unavailable
@@ -133,6 +134,18 @@ def muting_preview() -> MutingPreview:
         Unavailable: the app that handles this request has no alerts.
     """
     return MutingPreview(alerts=alerts(), clock_ms=services().clock_ms)
+
+
+def routing() -> RoutingService:
+    """Return the routing of alerts of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().routing
+    if held is None:
+        raise Unavailable("this server has no database for routes of alerts")
+    return held
 
 
 def request_id() -> str:

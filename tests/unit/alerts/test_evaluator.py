@@ -474,3 +474,35 @@ def test_the_end_of_a_firing_names_its_beginning(bench: Bench) -> None:
     resolved, firing, pending = events
     assert (pending.fired_event_id, firing.fired_event_id) == (None, None)
     assert resolved.fired_event_id == firing.id
+
+
+def test_routes_tell_of_rules_that_tell_nobody_and_change_while_it_runs(bench: Bench) -> None:
+    rule = bench.add(hold_ms=0, channels=())
+    bench.evaluate()
+    bench.step(a=6)
+    assert (bench.history(rule), bench.told()) == (["firing"], [])
+
+    document = {
+        "receivers": [{"name": "all", "channels": [{"type": "email", "target": "a@example.org"}]}],
+        "route": {"receiver": "all"},
+    }
+    bench.tables.routes.replace(document, ENTRY, revision=0, by="me")
+    bench.step(a=6)
+    assert bench.told() == ["firing"]
+
+    bench.tables.routes.replace({}, ENTRY, revision=1, by="me")
+    bench.step(a=1)
+
+    assert bench.told() == ["firing", "resolved"]
+    rows = bench.tables.outbox.read_log(rule.id, before=None, limit=9)
+    assert {(row.receiver, row.group_key) for row in rows} == {("all", '{}:{alertname="hot"}')}
+
+
+def test_routes_that_cannot_be_read_leave_those_before(bench: Bench) -> None:
+    bench.add(hold_ms=0)
+    bench.tables.routes.replace({"route": {"future": 1}}, ENTRY, revision=0, by="me")
+    bench.evaluate()
+
+    bench.step(a=6)
+
+    assert bench.told() == ["firing"]
