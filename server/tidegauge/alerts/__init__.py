@@ -14,9 +14,9 @@
 - `silencing`: makes, lists and ends silences; `maintenance`: the same of windows that recur, with
   `recurrence` as their calendar; `muting`: what of both is in force; `muting_preview`: what they
   would mute. `acknowledging`: somebody takes on what fires.
-- `backtest`: what a rule would have done over past data.
 - `explain`: why somebody was told or was not; `explanation`: how that is said.
 - `routing`: keeps the routes by which alerts come to people; `routing_document` reads them.
+- `backtest`: what a rule would have done over past data; `rule_tests`: unit tests of rule files.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `charts`: what the pictures in a mail show.

@@ -109,6 +109,44 @@ def _say_done(file: str, done: Loaded) -> None:
     )
 
 
+@rules.command()
+@_FILES
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what became of each test to this file as well, in JUnit's XML.",
+)
+def test(files: Sequence[Path], junit: Path | None) -> None:
+    """Run unit tests of rules, in the files of `promtool test rules`.
+
+    Everything is done in memory. The exit code is 1 if a test failed.
+    """
+    from tidegauge.alerts.rule_tests.checking import run_test_file
+    from tidegauge.alerts.rule_tests.junit import write_junit
+    from tidegauge.cli.promqltest import MemoryStore
+    from tidegauge.query.parsing import QueryParser
+
+    parser = QueryParser(max_depth=read_config().query.max_depth)
+    outcomes = {}
+    for path in files:
+        click.echo(f"Unit Testing:  {path}")
+        done = run_test_file(path, parser=parser, make_store=MemoryStore)
+        outcomes[str(path)] = done
+        for warning in done.warnings:
+            click.echo(f"  WARNING: {warning}", err=True)
+        if done.passed:
+            click.echo("  SUCCESS")
+        else:
+            click.echo("  FAILED:", err=True)
+            for failure in [*done.failures, *(text for one in done.tests for text in one.failures)]:
+                click.echo(failure, err=True)
+        click.echo()
+    if junit is not None:
+        junit.write_bytes(write_junit(outcomes))
+    if not all(done.passed for done in outcomes.values()):
+        raise click.exceptions.Exit(1)
+
+
 def _read(path: Path, channels: tuple[Mapping[str, object], ...]) -> list[RuleGroup]:
     from tidegauge.alerts.rule_files import parse_rule_file
     from tidegauge.query.parsing import QueryParser

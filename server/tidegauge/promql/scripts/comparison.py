@@ -202,7 +202,7 @@ def _find_disorder(found: Sequence[_Series]) -> str | None:
 def _step_series(vector: Vector, result: Result, step: int) -> list[_Series]:
     time_ms = int(result.steps_ms[step])
     return [
-        _Series(vector.labels[row], [time_ms], [_sample_at(vector, row, step)])
+        _Series(vector.labels[row], [time_ms], [sample_at(vector, row, step)])
         for row in np.flatnonzero(vector.present[:, step]).tolist()
     ]
 
@@ -215,7 +215,7 @@ def _grid_series(result: Result) -> list[_Series]:
     found = []
     for row, labels in enumerate(value.labels):
         steps = np.flatnonzero(value.present[row]).tolist()
-        samples = [_sample_at(value, row, step) for step in steps]
+        samples = [sample_at(value, row, step) for step in steps]
         if steps:
             found.append(_Series(labels, result.steps_ms[steps].tolist(), samples))
     return found
@@ -234,7 +234,8 @@ def _frame_series(matrix: Matrix) -> list[_Series]:
     return [series for series in rows if series.times_ms]
 
 
-def _sample_at(vector: Vector, row: int, step: int) -> float | Histogram:
+def sample_at(vector: Vector, row: int, step: int) -> float | Histogram:
+    """Return the sample of a series at a step."""
     found = None if vector.histograms is None else vector.histograms[row, step]
     return float(vector.values[row, step]) if found is None else found
 
@@ -249,11 +250,11 @@ def _samples_of(frame: SeriesFrame, part: slice) -> list[float | Histogram]:
 
 def _fits(point: Point, sample: float | Histogram) -> bool:
     if isinstance(point, HistogramPoint):
-        return isinstance(sample, Histogram) and _is_same_histogram(point, sample)
+        return isinstance(sample, Histogram) and is_same_histogram(point, sample)
     return isinstance(point, float) and isinstance(sample, float) and almost_equal(point, sample)
 
 
-def _is_same_histogram(point: HistogramPoint, found: Histogram) -> bool:
+def is_same_histogram(point: HistogramPoint, found: Histogram) -> bool:
     """Compare as Prometheus's runner does; a hint counts only where it was written."""
     wanted, found = point.histogram.compact(), found.compact()
     if point.has_hint and wanted.hint is not found.hint:

@@ -103,7 +103,7 @@ class _Script:
         for series in command.series:
             if command.has_start_timestamps:
                 self._unsupported[series.labels] = NO_START_TIMESTAMPS
-        placed = [_place(series, command.interval_ms) for series in command.series]
+        placed = [place_series(series, command.interval_ms) for series in command.series]
         if command.with_nhcb:
             placed += convert_series(placed)
         try:
@@ -198,7 +198,8 @@ def _require(fault: str | None, how: str) -> None:
         raise _Mismatch(how + fault)
 
 
-def _place(series: SeriesLine, interval_ms: int) -> LoadedSeries:
+def place_series(series: SeriesLine, interval_ms: int) -> LoadedSeries:
+    """Return the samples of a series, the first of them at time 0."""
     samples = [
         (at * interval_ms, point.histogram if isinstance(point, HistogramPoint) else point)
         for at, point in enumerate(series.points)
