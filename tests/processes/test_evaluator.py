@@ -9,119 +9,24 @@ import itertools
 import os
 import random
 import signal
-import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import requests
-from tidegauge.config import DatabaseConfig
-from tidegauge.storage.alert_rules import AlertRules
-from tidegauge.storage.pool import Pool
 
-from tests.contracts.storage_kit import Kit, postgres_kit, series
-from tests.support.alerts import ENTRY, MAIL, make_rule
-from tests.support.mail import MailBox, run_mail_server
-from tests.support.product import clean_environment
+from tests.support.evaluators import Installation, role, wait_to_lead
+from tests.support.mail import run_mail_server
 from tests.support.servers import free_port, wait_until
-from tests.support.stack import Part
 
 SEED = 20_261_124
 ROUNDS = int(os.environ.get("TIDEGAUGE_TEST_ROUNDS", "3"))
-TAKEOVER_S = 10.0  # SPEC §7: within one interval
 RULES = 5
 HOSTS = ("a", "b", "c")
 
 pytestmark = pytest.mark.timeout(300 + 60 * ROUNDS)
-
-_CHANGES = "SELECT rule_name, labels ->> 'host', state FROM alert_events ORDER BY id"
-_TOLD = "SELECT payload ->> 'status', rule_id, payload -> 'labels' ->> 'host' FROM notifications"
-
-
-class Installation:
-    """A database, a mail server, and evaluators.
-
-    Args:
-        folder: where logs lie.
-        url: the database.
-        mail_port: where mails go.
-        box: what became of them.
-    """
-
-    def __init__(self, folder: Path, url: str, mail_port: int, box: MailBox) -> None:
-        self.folder, self.url, self.box = folder, url, box
-        self.kit: Kit = postgres_kit(url)
-        self.pool = Pool.from_config(DatabaseConfig(), url=url)
-        self.rules = AlertRules(pool=self.pool)
-        self.settings = {
-            "DATABASE_URL": url,
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(mail_port),
-            "TIDEGAUGE_DB_POOL_SIZE": "4",
-        }
-        self.parts: list[Part] = []
-
-    def start(self) -> Part:
-        """Start one more evaluator."""
-        name = f"evaluator-{len(self.parts)}"
-        env = clean_environment(**self.settings)
-        part = Part.of_tidegauge(name, "evaluator", env, self.folder)
-        part.start()
-        self.parts.append(part)
-        return part
-
-    def add_rule(self, **fields: Any) -> int:
-        given = {"interval_ms": 1000, "hold_ms": 2000, "channels": (MAIL,), **fields}
-        return self.rules.add(make_rule(**given), ENTRY).rule.id
-
-    def send(self, value: float, *hosts: str) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        points = [(series("heat", host=host), now_ms, value) for host in hosts]
-        self.kit.append(points, ids=[uuid.uuid4().bytes])
-
-    def ask(self, statement: str) -> list[tuple[Any, ...]]:
-        with (
-            closing(psycopg2.connect(self.url, connect_timeout=5)) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement)
-            return cursor.fetchall()
-
-    def changes(self) -> dict[tuple[str, str], list[str]]:
-        """Return what each alert went through."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for name, host, state in self.ask(_CHANGES):
-            found.setdefault((name, host), []).append(state)
-        return found
-
-    def wait_for(self, *states: str, alerts: int, timeout_s: float = 30) -> None:
-        """Wait until every alert has gone through exactly this."""
-        wait_until(
-            lambda: (
-                [one for one in self.changes().values() if one == list(states)]
-                == [list(states)] * alerts
-            ),
-            timeout_s=timeout_s,
-            what=f"{alerts} alerts went through {states}, and not {self.changes()}",
-            every_s=0.2,
-        )
-
-    def told(self) -> Counter[tuple[Any, ...]]:
-        return Counter(self.ask(_TOLD))
-
-    def close(self) -> None:
-        for part in self.parts:
-            if part.runs:
-                assert part.process is not None
-                part.process.send_signal(signal.SIGCONT)
-                part.kill()
-        self.pool.close()
-        self.kit.close()
 
 
 @pytest.fixture
@@ -131,22 +36,6 @@ def site(migrated_database_url: str, tmp_path: Path) -> Iterator[Installation]:
         made = Installation(tmp_path, migrated_database_url, port, box)
         yield made
         made.close()
-
-
-def role(part: Part) -> str:
-    """Return "leader" or "standby"; "" where it does not answer."""
-    try:
-        body = requests.get(part.ready_url, timeout=2).json()
-    except requests.RequestException:
-        return ""
-    return str(body["checks"]["rules"].get("role", ""))
-
-
-def wait_to_lead(part: Part, timeout_s: float = TAKEOVER_S) -> float:
-    """Wait until an evaluator leads, and return how long that took."""
-    begin = time.monotonic()
-    wait_until(lambda: role(part) == "leader", timeout_s=timeout_s, what=f"{part.name} leads")
-    return time.monotonic() - begin
 
 
 def test_an_alert_is_mailed_when_it_fires_and_when_it_is_over(site: Installation) -> None:
@@ -179,9 +68,9 @@ def test_kill_9_of_the_leader_at_random_points(site: Installation, record_proper
         expected += ["pending", "firing"] if firing else ["resolved"]
         site.send(9 if firing else 1, *HOSTS)
         # Somewhere in the middle of what follows from that.
-        seen, most = len(site.ask(_CHANGES)), rng.randrange(RULES * len(HOSTS) * 2)
+        seen, most = _count_changes(site), rng.randrange(RULES * len(HOSTS) * 2)
         wait_until(
-            lambda wanted=seen + (most if firing else most // 2): len(site.ask(_CHANGES)) >= wanted,
+            lambda wanted=seen + (most if firing else most // 2): _count_changes(site) >= wanted,
             timeout_s=30,
             what="some alerts have changed",
             every_s=0.01,
@@ -228,7 +117,7 @@ def test_a_restart_of_everything_goes_on_where_it_was(site: Installation) -> Non
     first = site.start()
     site.send(9, "a")
     wait_until(
-        lambda: {name for name, *_ in site.ask(_CHANGES)} == {"fires", "waits"},
+        lambda: {name for name, _ in site.changes()} == {"fires", "waits"},
         timeout_s=30,
         what="one fires, one is pending",
     )
@@ -275,3 +164,7 @@ def test_the_database_may_go_away_and_come_back(site: Installation) -> None:
 
     site.wait_for("firing", alerts=1)
     assert part.runs
+
+
+def _count_changes(site: Installation) -> int:
+    return sum(map(len, site.changes().values()))

@@ -15,11 +15,12 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass(frozen=True)
 class Posted:
-    """One request."""
+    """One request, and the port that it came from."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    port: int
 
 
 @dataclass
@@ -41,7 +42,8 @@ class Receiver:
     def take(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         headers = {name.lower(): text for name, text in handler.headers.items()}
-        posted = Posted(handler.path, headers, handler.rfile.read(length))
+        body = handler.rfile.read(length)
+        posted = Posted(handler.path, headers, body, handler.client_address[1])
         self.posted.append(posted)
         self.on_post(posted)
         status, more, body = self.answers.get(posted.path, (200, {}, b"thanks"))
