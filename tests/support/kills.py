@@ -92,6 +92,7 @@ class Kill:
     Attributes:
         point: at which point of the work.
         at_s: when, by the monotonic clock.
+        time_ms: when, Unix ms.
         victim: the evaluator.
         token: of the lease at that moment.
         led: whether the victim held it.
@@ -99,6 +100,7 @@ class Kill:
 
     point: str
     at_s: float
+    time_ms: int
     victim: Part
     token: int
     led: bool
@@ -199,5 +201,6 @@ class Killer:
     def _note(self, point: str, victim: Part) -> Kill:
         _, pid, token = self.lease.taken[-1]
         led = pid == victim.pid
-        self.kills.append(Kill(point, time.monotonic(), victim, token, led))
+        at_s, time_ms = time.monotonic(), time.time_ns() // 1_000_000
+        self.kills.append(Kill(point, at_s, time_ms, victim, token, led))
         return self.kills[-1]

@@ -61,7 +61,8 @@ class Waves:
     def stop(self) -> None:
         """Write no more."""
         self._stop.set()
-        self._thread.join(30)
+        if self._thread.is_alive():
+            self._thread.join(30)
 
     def _write(self) -> None:
         while not self._stop.wait(EVERY_S):
