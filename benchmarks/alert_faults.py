@@ -176,6 +176,7 @@ def _judge_kills(
             "no mail lost": mail_keys <= mails.keys(),
             "every event once for each channel": not found.twice,
             "nothing told under two keys": not found.renamed,
+            "what is repeated says the same": not found.altered,
             "nothing told that did not happen": not found.unknown,
             "firing never after resolved": not found.disordered,
             "every event goes on where the last ended": not found.broken,

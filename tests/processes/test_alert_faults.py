@@ -52,8 +52,8 @@ def test_kills_at_every_point_lose_nothing_and_repeat_what_was_on_its_way(scene:
 
     found = scene.compare()
     assert len(found.firings) >= scene.alerts
-    assert found.lost == found.unknown == []
-    assert found.broken == found.twice == found.renamed == found.disordered == []
+    assert found.lost == found.unknown == found.broken == found.twice == []
+    assert found.renamed == found.altered == found.disordered == []
     # Of one target one POST is under way, so that a kill repeats no more of it.
     assert max(Counter(one.path for one, _ in found.repeated).values(), default=0) <= KILLS
     assert [one.led for one in killer.kills[1:]] == [True, True]

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.support.evaluators import Installation
 from tests.support.receivers import Posted, Receiver
@@ -21,6 +22,10 @@ Labels = frozenset[tuple[str, str]]
 Told = tuple[Labels, int, str]
 """An alert, since when (Unix ms), and "firing" or "resolved"."""
 
+_ROWS = """
+SELECT event_id, channel ->> 'target', idempotency_key::text FROM notifications
+WHERE channel ->> 'type' = 'webhook'
+"""
 _EVENTS = """
 SELECT id, labels, previous, state, (extract(epoch FROM at) * 1000)::bigint
 FROM alert_events ORDER BY id
@@ -95,10 +100,12 @@ class Happened:
     """One change of which people are to hear.
 
     Attributes:
+        event_id: the row of alert_events.
         what: the alert, since when, and what became of it.
         at_ms: when, Unix ms.
     """
 
+    event_id: int
     what: Told
     at_ms: int
 
@@ -111,7 +118,8 @@ class Findings:
         firings: changes to firing.
         lost: what some channel that it was for never heard.
         repeated: POSTs that came again under their key: the first and the second time.
-        renamed: what one channel heard under two keys.
+        renamed: what a channel heard under another key than the outbox has.
+        altered: keys that came again with something else to tell.
         disordered: "firing" after "resolved".
         broken: events that do not begin where the one before ended.
         twice: events with two rows of the outbox for one channel.
@@ -122,6 +130,7 @@ class Findings:
     lost: list[tuple[Happened, str]]
     repeated: list[tuple[Heard, Heard]]
     renamed: list[Told]
+    altered: list[str]
     disordered: list[Told]
     broken: list[int]
     twice: list[int]
@@ -139,27 +148,33 @@ def compare(
         paths: where each rule tells, by its name.
     """
     happened, broken = _read_happened(site)
+    # A message may say again what fires on: news is what the outbox has under its key.
+    news: dict[tuple[str, int], str] = {
+        (urlsplit(target).path, event_id): key for event_id, target, key in site.ask(_ROWS)
+    }
+    first_keys: dict[tuple[str, Told], str] = {}
     firsts: dict[tuple[str, Told], int] = {}
     lasts: dict[tuple[str, Told], int] = {}
-    keys: dict[tuple[str, Told], set[str]] = defaultdict(set)
     by_key: dict[tuple[str, str], list[Heard]] = defaultdict(list)
     for number, one in enumerate(heard):
         by_key[one.path, one.key].append(one)
         for told in one.told:
+            first_keys.setdefault((one.path, told), one.key)
             firsts.setdefault((one.path, told), number)
             lasts[one.path, told] = number
-            keys[one.path, told].add(one.key)
+    due = [(one, path) for one in happened for path in paths[dict(one.what[0])["alertname"]]]
+    repeated = [pair for same in by_key.values() for pair in itertools.pairwise(same)]
     known = {one.what for one in happened}
     return Findings(
         firings=[one for one in happened if one.what[2] == "firing"],
-        lost=[
-            (one, path)
-            for one in happened
-            for path in paths[dict(one.what[0])["alertname"]]
-            if (path, one.what) not in firsts
+        lost=[(one, path) for one, path in due if (path, one.what) not in firsts],
+        repeated=repeated,
+        renamed=[
+            one.what
+            for one, path in due
+            if first_keys.get((path, one.what)) not in (None, news.get((path, one.event_id)))
         ],
-        repeated=[pair for same in by_key.values() for pair in itertools.pairwise(same)],
-        renamed=[what for (_, what), names in keys.items() if len(names) > 1],
+        altered=[again.key for first, again in repeated if set(first.told) != set(again.told)],
         disordered=[
             told
             for (path, told), number in firsts.items()
@@ -183,7 +198,7 @@ def _read_happened(site: Installation) -> tuple[list[Happened], list[int]]:
         if state == "pending" or (state == "firing" and previous != "pending"):
             since[alert] = at_ms
         if state in ("firing", "resolved"):
-            found.append(Happened((alert, since[alert], state), at_ms))
+            found.append(Happened(event_id, (alert, since[alert], state), at_ms))
     return found, broken
 
 
