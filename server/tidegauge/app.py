@@ -33,6 +33,8 @@ from tidegauge.api import (
 from tidegauge.api.annotations import blueprint as annotations_blueprint
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal
 from tidegauge.compat import (
+    alertmanager_api,
+    alertmanager_silences,
     federate,
     grafana_json,
     prometheus_api,
@@ -80,6 +82,8 @@ BLUEPRINTS = (
     remote_read.blueprint,
     remote_write.blueprint,
     grafana_json.blueprint,
+    alertmanager_api.blueprint,
+    alertmanager_silences.blueprint,
 )
 
 

@@ -17,6 +17,8 @@
 - `explain`: why somebody was told or was not; `explanation`: how that is said.
 - `routing`: keeps the routes by which alerts come to people; `routing_document` reads them.
 - `backtest`: what a rule would have done over past data; `rule_tests`: unit tests of rule files.
+- `external`: takes in the alerts that others post; `external_settling`: what follows from them.
+  `standing`: all that fire, whoever found them.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `charts`: what the pictures in a mail show.

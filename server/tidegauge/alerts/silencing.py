@@ -17,6 +17,9 @@ MAX_MATCHERS = 32
 MAX_TEXT_CHARS = 1024
 MAX_LENGTH_MS = 366 * 86_400_000
 
+RECENT_MS = 120 * 3_600_000
+"""How long Alertmanager keeps a silence that is over."""
+
 
 class SilenceService:
     """Silences; safe to use from many threads.
@@ -32,12 +35,17 @@ class SilenceService:
     def add(self, silence: Silence, actor: Actor) -> Silence:
         """Store a silence, and return it with its id.
 
+        Args:
+            silence: whose it is, it may say itself; the audit log has who really asked.
+            actor: who asks.
         Raises:
             InvalidInput: it would cover everything, is over already, or too long. Unavailable.
         """
         self._check(silence)
         entry = actor.entry("silence.create", details={"comment": silence.comment})
-        return self._silences.add(replace(silence, created_by=actor.name), entry)
+        return self._silences.add(
+            replace(silence, created_by=silence.created_by or actor.name), entry
+        )
 
     def change(self, silence_id: int, silence: Silence, actor: Actor) -> Silence:
         """Put a silence in the place of another, as to extend it; return what is there now.
@@ -85,9 +93,18 @@ class SilenceService:
             after=after, limit=limit, state=state, now_ms=self._clock_ms()
         )
 
+    def list_recent(self) -> list[Silence]:
+        """Return those that are not over, or not for long, in the order of their ids.
+
+        Raises:
+            Unavailable.
+        """
+        return self._silences.read_standing(self._clock_ms() - RECENT_MS)
+
     def _check(self, silence: Silence) -> None:
         check_matchers(silence.matchers)
         check_text("comment", silence.comment)
+        check_text("created_by", silence.created_by)
         if silence.ends_ms <= max(silence.starts_ms, self._clock_ms()):
             raise InvalidInput("ends_at: it is over already, or lies before starts_at")
         if silence.starts_ms > self._clock_ms() + MAX_LENGTH_MS:

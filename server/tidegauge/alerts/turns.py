@@ -12,7 +12,7 @@ from tidegauge.alerts.evaluator import Evaluator
 from tidegauge.errors import Unavailable
 from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.observability.health import CheckResult, Status
-from tidegauge.storage.alert_lease import AlertLease, LeaseLost
+from tidegauge.storage.alert_lease import AlertLease, Hold, LeaseLost
 
 # How long the lease of an evaluator that died keeps the next one out. A round of evaluations, with
 # what it stores, must end within that.
@@ -28,6 +28,8 @@ class Turns:
     Args:
         lease: who may.
         evaluator: does it.
+        settle_posted: does what time asks of the alerts that others post; returns whether there may
+            be more to do at once.
         meters: the instruments.
         on_turn: is told the token of each turn that is taken.
         monotonic: seconds.
@@ -39,6 +41,7 @@ class Turns:
         *,
         lease: AlertLease,
         evaluator: Evaluator,
+        settle_posted: Callable[[Hold], bool],
         meters: AlertInstruments,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
@@ -46,6 +49,7 @@ class Turns:
     ) -> None:
         self._on_turn = on_turn
         self._lease, self._evaluator, self._meters = lease, evaluator, meters
+        self._settle_posted = settle_posted
         self._monotonic, self._log = monotonic, log
         self._token: int | None = None
         self._away = False
@@ -109,7 +113,8 @@ class Turns:
             self._log.info("this evaluator is at work", token=hold.token)
         else:
             hold = self._lease.renew(self._token)
-        return self._evaluator.evaluate_due(hold) > 0 or self._evaluator.is_busy
+        evaluated = self._evaluator.evaluate_due(hold) > 0 or self._evaluator.is_busy
+        return self._settle_posted(hold) or evaluated
 
     def _leave(self) -> None:
         self._token = None

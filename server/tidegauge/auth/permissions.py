@@ -56,7 +56,7 @@ _ADMIN = frozenset(
         "user:read",
     }
 )
-_INGEST = frozenset({"metrics:write"})
+_INGEST = frozenset({"metrics:write", "alert:post"})
 _SYSTEM_READ = frozenset({"reference:read", "system:read"})
 
 _VIEWER = _SELF | _QUERY | _DASHBOARDS_READ | _ALERTS_READ | _SYSTEM_READ

@@ -12,6 +12,9 @@
   `grafana_json_targets` (to PromQL), `grafana_json_panel` (one request), `grafana_json_frames`
   (answers), `grafana_json_annotations` (marks and events), `grafana_json_lookup` (what fills
   variables).
+- `alertmanager_api`: Alertmanager's API below `/alertmanager`, alerts in and out;
+  `alertmanager_silences`: its silences. `alertmanager_params`: what is asked; `alertmanager_json`:
+  the answers; `alertmanager_config`: the routes as its configuration.
 - `remote_write`: where Prometheus servers and agents push to.
 
 Only `app` enters, to register the blueprints.

@@ -123,7 +123,7 @@ class WorkerConfig:
 
 @dataclass(frozen=True, slots=True)
 class AlertsConfig:
-    """The evaluator of alert rules."""
+    """The evaluator of alert rules, and the alerts of others."""
 
     interval_s: int = setting(
         "TIDEGAUGE_ALERTS_INTERVAL_SECONDS",
@@ -174,6 +174,21 @@ class AlertsConfig:
         "TIDEGAUGE_SHIPPED_RULES_OFF",
         "",
         "Names of shipped rules that are not wanted, with commas between.",
+    )
+    resolve_timeout_s: int = setting(
+        "TIDEGAUGE_ALERTS_RESOLVE_TIMEOUT_SECONDS",
+        300,
+        "An alert posted to /alertmanager without an end of its own is over after so long, unless "
+        "it is posted again.",
+        low=10,
+        high=86_400,
+    )
+    posted_max: int = setting(
+        "TIDEGAUGE_ALERTS_POSTED_MAX",
+        10_000,
+        "Most alerts posted to /alertmanager that are kept at once.",
+        low=1,
+        high=1_000_000,
     )
     host: str = setting(
         "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."

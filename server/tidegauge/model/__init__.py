@@ -9,6 +9,7 @@
 - `alerts`: alert rules, and how far each of their label sets has come; `silences`: of which of them
   nobody is told; `maintenance`: when that is so by plan; `routing`: who is told of the others.
 - `recording`: recording rules, and the groups of a rule file.
+- `external_alerts`: alerts that others post.
 - `stale`: the bit pattern of a stale marker.
 - `floats`: how Go, and so Prometheus, prints a float.
 - `protobuf`: fields of messages that are written by hand.

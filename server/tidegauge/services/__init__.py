@@ -7,7 +7,7 @@
 - `storing`: the writer, and how a process without the API stores samples.
 - `own_metrics`: the thread that stores a process's own metrics.
 - `people`: accounts, sessions, tokens and the audit log.
-- `notifications`: the delivery from the outbox.
+- `notifications`: the delivery from the outbox. `alertmanager`: the alerts that others post.
 - `upkeep`: what the evaluator that leads looks after: sizes, the heartbeat;
   `shipped_rules`: the rules about Tidegauge itself.
 - `commands`: what a command works on the database with.

@@ -15,6 +15,7 @@ from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.routing import RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
+from tidegauge.alerts.standing import Alertmanager
 from tidegauge.annotations.service import AnnotationService
 from tidegauge.cache.protocol import Cache
 from tidegauge.config import Config
@@ -74,6 +75,7 @@ class Services:
     backtests: BacktestService
     maintenance: MaintenanceService | None
     explainer: Explainer | None
+    alertmanager: Alertmanager | None
     ingest: IngestService
     storage: StorageParts
     queue: QueueParts

@@ -35,6 +35,7 @@ from tidegauge.query.raw import RawReads
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
+from tidegauge.services.alertmanager import make_alertmanager
 from tidegauge.services.api import Services
 from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.dashboards import make_dashboards
@@ -136,6 +137,9 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         ),
         maintenance=_make_maintenance(storage, tools),
         explainer=_make_explainer(storage, query, tools),
+        alertmanager=make_alertmanager(config, tools, storage.alerts, alerts)
+        if storage.alerts is not None and alerts is not None
+        else None,
         ingest=_make_ingest(config, storage, queue, publishing, tools, meters),
         storage=storage,
         queue=queue,

@@ -13,10 +13,8 @@ from structlog.typing import FilteringBoundLogger
 from tidegauge.alerts.asking import Asker
 from tidegauge.alerts.evaluator import ROUND_S, Evaluator
 from tidegauge.alerts.live_state import LiveState
-from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.recent import RecentSamples
 from tidegauge.alerts.results import Results
-from tidegauge.alerts.routing import CurrentRouting
 from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
 from tidegauge.alerts.workers import Workers
 from tidegauge.cache.protocol import Cache
@@ -30,6 +28,7 @@ from tidegauge.observability.tracing import Tracing
 from tidegauge.query.limits import RunningSamples
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.service import QueryService
+from tidegauge.services.alertmanager import make_external, make_mutings, make_routing
 from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.exposing import open_exposition, sample_connections
 from tidegauge.services.kept_alive import KeptAlive
@@ -220,6 +219,7 @@ def build_evaluator(
         turns=Turns(
             lease=tables.open_lease(f"{socket.gethostname()}/{os.getpid()}", LEASE_S),
             evaluator=evaluator,
+            settle_posted=make_external(config, tools, tables).settle_due,
             meters=meters.alerts,
             on_turn=meters.upkeep.lease_token.set,
             monotonic=tools.monotonic,
@@ -284,8 +284,8 @@ def make_evaluator(
         rules=tables.rules,
         recordings=tables.recordings,
         changes=tables.changes,
-        silences=Mutings(silences=tables.silences, windows=tables.windows, log=tools.log),
-        routing=CurrentRouting(routes=tables.routes, log=tools.log),
+        silences=make_mutings(tools, tables),
+        routing=make_routing(tools, tables),
         acknowledgements=tables.acknowledgements,
         asker=Asker(
             query=query,

@@ -30,6 +30,7 @@ from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.dashboard_files import DashboardFiles
 from tidegauge.storage.dashboard_folders import DashboardFolders
 from tidegauge.storage.dashboards import Dashboards
+from tidegauge.storage.external_alerts import ExternalAlerts
 from tidegauge.storage.maintenance_windows import MaintenanceWindows
 from tidegauge.storage.memory_annotations import MemoryAnnotations
 from tidegauge.storage.opening import open_storage
@@ -64,6 +65,7 @@ class AlertTables:
     recordings: RecordingRules
     changes: AlertChanges
     events: AlertEvents
+    external: ExternalAlerts
     outbox: Outbox
     silences: Silences
     routes: AlertRoutes
@@ -190,6 +192,7 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             recordings=RecordingRules(pool=opened.pool),
             changes=AlertChanges(pool=opened.pool),
             events=AlertEvents(pool=opened.pool),
+            external=ExternalAlerts(pool=opened.pool),
             outbox=Outbox(pool=opened.pool),
             silences=Silences(pool=opened.pool),
             routes=AlertRoutes(pool=opened.pool),

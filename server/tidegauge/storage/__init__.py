@@ -17,7 +17,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `accounts_rows` as their data.
 - `outbox`: the notifications to deliver, and what came of them; `outbox_statements`: its SQL.
 - `alert_rules`, `alert_instances`, `alert_events`, `alert_lease`: the tables of alerts, and
-  `alert_changes`, which writes what one evaluation comes to;
+  `alert_changes`, which writes what one evaluation comes to; `external_alerts`: those of others;
   `alert_routes`: to whom routes tell them; `silences`, `maintenance_windows`: of which of them
   nobody is told; `acknowledgements`: who has taken which on; `alert_ledger`: the past of single
   ones.

@@ -11,6 +11,7 @@ from tidegauge.alerts.muting_preview import MutingPreview
 from tidegauge.alerts.routing import RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
+from tidegauge.alerts.standing import Alertmanager
 from tidegauge.errors import Unavailable
 from tidegauge.services import Services
 from tidegauge.services.dashboards import DashboardServices
@@ -145,6 +146,18 @@ def routing() -> RoutingService:
     held = services().routing
     if held is None:
         raise Unavailable("this server has no database for routes of alerts")
+    return held
+
+
+def alertmanager() -> Alertmanager:
+    """Return what the app that handles this request has of an Alertmanager.
+
+    Raises:
+        Unavailable: it has nothing.
+    """
+    held = services().alertmanager
+    if held is None:
+        raise Unavailable("this server has no database for alerts")
     return held
 
 

@@ -1,8 +1,9 @@
 """From error family to HTTP status and body: the only place that knows HTTP statuses.
 
-Three shapes: the native API answers `{"error", "code", "request_id"[, "position"]}`, everything
-under `/prometheus` what Prometheus answers, everything under `/grafana/json` what the JSON data
-source shows: `message` in panels, `error` when it is tested.
+Four shapes: the native API answers `{"error", "code", "request_id"[, "position"]}`, everything
+under `/prometheus` what Prometheus answers, everything under `/alertmanager` a text, and everything
+under `/grafana/json` what the JSON data source shows: `message` in panels, `error` when it is
+tested.
 Source: SPEC §3 and §13, grafana-contract §1 and §2.3.
 """
 
@@ -37,6 +38,7 @@ from tidegauge.web.rate_limits import RateLimited
 from tidegauge.web.rendering import dump_json
 
 PROMETHEUS_PREFIX = "/prometheus/"
+ALERTMANAGER_PREFIX = "/alertmanager/"
 GRAFANA_JSON_PATH = "/grafana/json"
 
 
@@ -87,6 +89,8 @@ def error_response(error: TidegaugeError) -> Response:
     if request.path.startswith(PROMETHEUS_PREFIX):
         status = row.prometheus_status or row.status
         response = _prometheus(status, row.prometheus_type, error.message)
+    elif request.path.startswith(ALERTMANAGER_PREFIX):
+        response = json_response(error.message, row.status)
     elif _is_grafana_json():
         response = _grafana_json(row.grafana_status or row.status, error.code, error.message)
     else:
@@ -111,6 +115,8 @@ def http_error_response(error: HTTPException) -> Response:
     if request.path.startswith(PROMETHEUS_PREFIX):
         known = code if code in ("not_found", "internal") else "bad_data"
         response = _prometheus(status, known, message)
+    elif request.path.startswith(ALERTMANAGER_PREFIX):
+        response = json_response(message, status)
     elif _is_grafana_json():
         response = _grafana_json(status, code, message)
     else:
@@ -125,6 +131,8 @@ def internal_error_response() -> Response:
     message = f"internal error; the log has it under request id {request_id()}"
     if request.path.startswith(PROMETHEUS_PREFIX):
         return _prometheus(500, "internal", message)
+    if request.path.startswith(ALERTMANAGER_PREFIX):
+        return json_response(message, 500)
     if _is_grafana_json():
         return _grafana_json(500, "internal", message)
     return _native(500, "internal", message, None)

@@ -34,7 +34,11 @@ _DESCRIPTION = "openapi_description"
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _KINDS = {"int": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
 _JSON = "application/json"
-_ERRORS = (("/prometheus/", "PrometheusError"), ("/grafana/json", "GrafanaError"))
+_ERRORS = (
+    ("/prometheus/", "PrometheusError"),
+    ("/grafana/json", "GrafanaError"),
+    ("/alertmanager/", "AlertmanagerError"),
+)
 _SCHEMAS: Mapping[str, dict[str, object]] = {
     "Error": {
         "type": "object",
@@ -64,6 +68,7 @@ _SCHEMAS: Mapping[str, dict[str, object]] = {
         },
         "required": ["accepted", "rejected", "errors"],
     },
+    "AlertmanagerError": {"type": "string"},
     "GrafanaError": {
         "type": "object",
         "properties": {"message": {"type": "string"}, "error": {"type": "object"}},
@@ -196,7 +201,7 @@ def _query_parameters(said: Description) -> Iterator[dict[str, Any]]:
 def _describe_body(document: APISpec, shape: Shape) -> Any:
     if isinstance(shape, Mapping):
         return dict(shape)
-    if issubclass(shape, Schema):
+    if isinstance(shape, type) and issubclass(shape, Schema):
         return shape  # apispec's plugin knows what to do.
     (reference,), parts = msgspec.json.schema_components(
         [shape], ref_template="#/components/schemas/{name}"
