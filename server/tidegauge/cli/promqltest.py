@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -35,6 +36,7 @@ class MemoryStore:
         self._storage = MemoryStorage()
         self._numbers = itertools.count()
         self._histograms: dict[Labels, dict[int, Histogram]] = {}
+        self._starts_ms: dict[Labels, dict[int, int]] = {}
 
     def write(self, series: Sequence[LoadedSeries]) -> None:
         """Add samples."""
@@ -55,6 +57,9 @@ class MemoryStore:
         self._storage.append(batch)
         for one in series:
             self._keep_histograms(one)
+            starts_ms = zip(one.times_ms.tolist(), one.starts_ms, strict=True)
+            if any(one.starts_ms):
+                self._starts_ms.setdefault(one.labels, {}).update(starts_ms)
 
     def reader(self) -> MemoryStore:
         """Return what reads it."""
@@ -66,14 +71,11 @@ class MemoryStore:
         """Return the samples of the series that match, start and end included."""
         budget = ReadBudget(max_samples=MAX_SAMPLES, deadline_s=time.monotonic() + DEADLINE_S)
         frame = self._storage.select(matchers, start_ms, end_ms, budget)
-        if not any(labels in self._histograms for labels in frame.labels):
-            return frame
-        histograms = np.full(len(frame.times_ms), None, object)
-        for row, labels in enumerate(frame.labels):
-            known = self._histograms.get(labels, {})
-            for at in range(int(frame.offsets[row]), int(frame.offsets[row + 1])):
-                histograms[at] = known.get(int(frame.times_ms[at]))
-        return replace(frame, histograms=histograms)
+        return replace(
+            frame,
+            histograms=_spread(frame, self._histograms, np.full(len(frame.times_ms), None, object)),
+            starts_ms=_spread(frame, self._starts_ms, np.zeros(len(frame.times_ms), np.int64)),
+        )
 
     def _keep_histograms(self, series: LoadedSeries) -> None:
         """Keep histograms beside the storage, which holds their sums."""
@@ -87,9 +89,27 @@ class MemoryStore:
                 kept[time_ms] = one
 
 
+def _spread(
+    frame: SeriesFrame, known: Mapping[Labels, Mapping[int, Any]], column: np.ndarray
+) -> np.ndarray | None:
+    """Return a column with what is known of each sample; None: nothing is of any series."""
+    found = [(row, known[labels]) for row, labels in enumerate(frame.labels) if labels in known]
+    for row, of_series in found:
+        for at in range(int(frame.offsets[row]), int(frame.offsets[row + 1])):
+            time_ms = int(frame.times_ms[at])
+            if time_ms in of_series:
+                column[at] = of_series[time_ms]
+    return column if found else None
+
+
 def make_script_engine() -> Engine:
     """Return an engine with the settings that the scripts are written for."""
-    options = EngineOptions(lookback_ms=300_000, subquery_step_ms=60_000, delayed_name_removal=True)
+    options = EngineOptions(
+        lookback_ms=300_000,
+        subquery_step_ms=60_000,
+        delayed_name_removal=True,
+        start_timestamps=True,
+    )
     return Engine(options)
 
 
@@ -115,9 +135,8 @@ def promqltest(files: tuple[Path, ...], verbose: bool) -> None:
     range() in the query); and, unless it depends on the evaluation time, with `@ <its time>` on
     every selector, at five other times (three at time 0), each also as such a range query. It
     passes only if all its runs do. Feature flags are on as in Prometheus's own runner: delayed
-    name removal, experimental functions, extended range selectors, fill modifiers; the lookback
-    is 5 minutes, the default subquery step 1 minute. Evals on start timestamps fail: they are not
-    supported yet.
+    name removal, experimental functions, extended range selectors, fill modifiers, start
+    timestamps; the lookback is 5 minutes, the default subquery step 1 minute.
 
     The exit code is 1 if an eval failed.
     """

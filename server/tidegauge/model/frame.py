@@ -20,6 +20,8 @@ class SeriesFrame:
         values: float64, shape (N,), bit-exact, stale markers included.
         histograms: object, shape (N,): a `Histogram` where the sample is one, whose value is its
             sum, else None. None: all samples are floats.
+        starts_ms: int64, shape (N,): when the counter behind a sample began to count, Unix ms, 0
+            where it is unknown. None: it is nowhere known.
     A series without samples in the range asked for may be there with none.
     """
 
@@ -28,6 +30,7 @@ class SeriesFrame:
     times_ms: np.ndarray
     values: np.ndarray
     histograms: np.ndarray | None = None
+    starts_ms: np.ndarray | None = None
 
     @staticmethod
     def empty() -> SeriesFrame:

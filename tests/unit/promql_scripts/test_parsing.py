@@ -23,12 +23,31 @@ def test_a_load_takes_the_indented_lines_up_to_a_blank_one():
 
 def test_loads_know_what_they_need():
     with_nhcb = only("load_with_nhcb 1m\n  x_bucket{le='1'} 1")
-    with_starts = only("load 1m\n  x@st -1m -1m\n  x 1 2")
+    with_starts = only("load 1m\n  x@st -1m _ -30s\n  x 1 2 3")
 
     assert with_nhcb.with_nhcb
-    assert not with_nhcb.has_start_timestamps
-    assert with_starts.has_start_timestamps
+    assert with_nhcb.starts == ((),)
+    assert with_starts.starts == ((-60_000, None, -30_000),)
     assert len(with_starts.series) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("x@st -1m -1m\n  x 1", "@st line has 2 values but sample line has 1"),
+        ("x@st -1m\n  y 1", "@st metric does not match the following sample line metric"),
+        ("x@st -1m", "@st line has no following sample line"),
+        ("x@st -1m+2\n  x 1", "invalid ST item '-1m+2'"),
+    ],
+)
+def test_starts_that_fit_no_series_are_refused(lines, reason):
+    assert only(f"load 1m\n  {lines}").reason == reason
+
+
+def test_starts_step_like_values():
+    load = only("load 1m\n  x@st -1m-30sx2 _x1 0s\n  x 1x3 _")
+
+    assert load.starts == ((-60_000, -90_000, -120_000, None, 0),)
 
 
 def test_an_instant_eval_has_its_time_and_series():

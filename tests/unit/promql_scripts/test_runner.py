@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from tidegauge.cli.promqltest import MemoryStore, make_script_engine
-from tidegauge.promql.scripts.runner import NO_START_TIMESTAMPS, run_script
+from tidegauge.promql.scripts.runner import run_script
 
 LOAD = "load 1m\n  x_total{l='a'} 0+60x10\n  x_total{l='b'} 0+120x10\n  g 1 2 3\n\n"
 
@@ -132,12 +132,6 @@ def test_classic_histograms_are_converted_beside_themselves():
     assert failure_of(loaded + "eval instant at 0 histogram_count(d)\n  {j='x'} 2") is None
     quantile = loaded + "eval instant at 0 histogram_quantile(0.5, d_bucket)\n  {j='x'} 1"
     assert failure_of(quantile) is None
-
-
-def test_start_timestamps_fail_with_a_plain_reason():
-    loaded = "load 1m\n  s_total@st -1m -1m\n  s_total 1 2\n\n"
-
-    assert failure_of(loaded + "eval instant at 1m rate(s_total[1m])") == NO_START_TIMESTAMPS
 
 
 def test_loads_add_up_and_clear_forgets():

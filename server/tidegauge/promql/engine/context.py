@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -79,6 +79,8 @@ class Query:
         if frame is None:
             frame = self._reader.select(matchers, start_ms, end_ms, hints)
             self.samples_read += len(frame.times_ms)
+            if frame.starts_ms is not None and not self.options.start_timestamps:
+                frame = replace(frame, starts_ms=None)
             if key[0] in self._repeated:  # anything else would only take memory
                 self._frames[key] = frame
         return frame

@@ -22,7 +22,7 @@ from tidegauge.promql.engine.histograms import (
 from tidegauge.promql.engine.info import evaluate_info
 from tidegauge.promql.engine.ranges import CALLS, evaluate_range_call
 from tidegauge.promql.engine.relabel import label_join, label_replace
-from tidegauge.promql.engine.selectors import select_vector
+from tidegauge.promql.engine.selectors import select_starts, select_vector
 from tidegauge.promql.engine.sorting import SORTS, evaluate_sort
 from tidegauge.promql.engine.vectors import (
     drop_names,
@@ -108,6 +108,18 @@ def _timestamp(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:
     return drop_names(stamped, evaluation.query.options)
 
 
+def _start_timestamp(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Vector:
+    selector = call.args[0]
+    plain = isinstance(selector, nodes.VectorSelector) and not selector.extension
+    if not plain or not evaluation.query.options.start_timestamps:
+        evaluation.vector(selector, grid)
+        return empty_vector(grid.count)
+    assert isinstance(selector, nodes.VectorSelector)
+    vector, starts_ms = select_starts(evaluation, selector, grid)
+    stamped = Vector(vector.labels, starts_ms / 1000, vector.present, vector.drop_name)
+    return drop_names(without_absent(stamped), evaluation.query.options)
+
+
 def _of_two(choose: Callable[..., np.ndarray]) -> Callable[[Evaluation, nodes.Call, Grid], Scalar]:
     def chosen(evaluation: Evaluation, call: nodes.Call, grid: Grid) -> Scalar:
         left, right = (evaluation.scalar(arg, grid) for arg in call.args)
@@ -134,7 +146,8 @@ _FUNCTIONS: dict[str, Callable[[Evaluation, nodes.Call, Grid], Value]] = {
     **dict.fromkeys(SORTS, evaluate_sort),
     **dict.fromkeys(OF_HISTOGRAMS, _of_histograms),
     "absent": absent, "scalar": _scalar, "vector": _vector, "time": _time, "pi": _pi,
-    "timestamp": _timestamp, "max_of": _of_two(larger), "min_of": _of_two(smaller),
+    "timestamp": _timestamp, "start_timestamp": _start_timestamp,
+    "max_of": _of_two(larger), "min_of": _of_two(smaller),
     "label_replace": label_replace, "label_join": label_join,
     "histogram_quantile": histogram_quantile, "histogram_quantiles": histogram_quantiles,
     "histogram_fraction": histogram_fraction, "info": evaluate_info,

@@ -33,6 +33,7 @@ from tidegauge.promql.native.notes import (
 )
 from tidegauge.promql.native.rates import extrapolated, instant_difference
 from tidegauge.promql.native.resets import is_reset
+from tidegauge.promql.native.starts import restarts
 from tidegauge.promql.native.totals import Total, find_incompatible, mean_of, total_of
 from tidegauge.promql.native.windows import Answer, NativeWindow, Sample
 from tidegauge.promql.nodes import Span
@@ -40,12 +41,18 @@ from tidegauge.promql.nodes import Span
 Function = Callable[[NativeWindow], Answer]
 
 
-def rows_with_histograms(frame: SeriesFrame) -> np.ndarray:
-    """Return which series have a histogram: bool, shape (S,)."""
-    if frame.histograms is None:
-        return np.zeros(len(frame.labels), bool)
-    found = np.zeros(len(frame.histograms) + 1, np.int64)
-    np.cumsum(are_histograms(frame.histograms), out=found[1:])
+_OF_STARTS = frozenset({"rate", "increase", "irate", "resets"})
+
+
+def _special_rows(frame: SeriesFrame, func: str) -> np.ndarray:
+    """Return which series have a histogram, or a start that the function asks for: bool (S,)."""
+    special = np.zeros(len(frame.times_ms), bool)
+    if frame.histograms is not None:
+        special |= are_histograms(frame.histograms)
+    if frame.starts_ms is not None and func in _OF_STARTS:
+        special |= frame.starts_ms != 0
+    found = np.zeros(len(special) + 1, np.int64)
+    np.cumsum(special, out=found[1:])
     rows: np.ndarray = found[frame.offsets[1:]] > found[frame.offsets[:-1]]
     return rows
 
@@ -61,16 +68,16 @@ def apply_to_histograms(
     extension: str,
     span: Span,
 ) -> np.ndarray | None:
-    """Put into a result what comes of the series with histograms; return the histograms in it.
+    """Put into a result what comes of the series with histograms or starts.
 
     Args:
         values, present: shape (S, T): what comes of the others; changed.
         extension: "anchored", "smoothed" or "".
         span: of the range vector, for notes.
     Returns:
-        object, shape (S, T); None: no series has any.
+        The histograms in the result: object, shape (S, T); None: there are no such series.
     """
-    rows = np.flatnonzero(rows_with_histograms(ranges.frame)).tolist()
+    rows = np.flatnonzero(_special_rows(ranges.frame, func)).tolist()
     if not rows:
         return None
     function = _choose(func, extension)
@@ -78,7 +85,7 @@ def apply_to_histograms(
     before_ms = query.lookback_ms if extension else 0
     after_ms = query.lookback_ms if extension == "smoothed" else 0
     for row in rows:
-        times_ms, samples, metric = _read(ranges.frame, row)
+        times_ms, samples, starts_ms, metric = _read(ranges.frame, row, func)
         for step, end_ms in enumerate(ranges.windows.ends_ms.tolist()):
             query.check()
             start_ms = end_ms - ranges.windows.range_ms
@@ -96,6 +103,7 @@ def apply_to_histograms(
                     int(ranges.windows.eval_ms[step]),
                     [float(param[step]) for param in params],
                     metric,
+                    starts_ms[first:last],
                 )
             )
             for note in answer.notes:
@@ -121,12 +129,19 @@ def _put(
         values[row, step] = sample
 
 
-def _read(frame: SeriesFrame, row: int) -> tuple[list[int], list[Sample], str]:
-    assert frame.histograms is not None
+def _read(
+    frame: SeriesFrame, row: int, func: str
+) -> tuple[list[int], list[Sample], list[int], str]:
     part = slice(int(frame.offsets[row]), int(frame.offsets[row + 1]))
-    pairs = zip(frame.values[part].tolist(), frame.histograms[part], strict=True)
-    samples: list[Sample] = [value if found is None else found for value, found in pairs]
-    return frame.times_ms[part].tolist(), samples, find_label(frame.labels[row], METRIC_NAME)
+    samples: list[Sample] = frame.values[part].tolist()
+    if frame.histograms is not None:
+        pairs = zip(samples, frame.histograms[part], strict=True)
+        samples = [value if found is None else found for value, found in pairs]
+    starts_ms: list[int] = []
+    if frame.starts_ms is not None and func in _OF_STARTS:
+        starts_ms = frame.starts_ms[part].tolist()
+    metric = find_label(frame.labels[row], METRIC_NAME)
+    return frame.times_ms[part].tolist(), samples, starts_ms, metric
 
 
 def _choose(func: str, extension: str) -> Function:
@@ -155,18 +170,7 @@ def _anchored_count(function: Function, window: NativeWindow) -> Answer:
     inside = bisect.bisect_right(window.times_ms, window.start_ms)
     if inside == len(window.times_ms):
         return Answer()
-    first = max(0, inside - 1)
-    return function(
-        NativeWindow(
-            window.times_ms[first:],
-            window.samples[first:],
-            window.start_ms,
-            window.end_ms,
-            window.eval_ms,
-            window.params,
-            window.metric,
-        )
-    )
+    return function(window.since(max(0, inside - 1)))
 
 
 def _floats_of(window: NativeWindow) -> Window:
@@ -191,24 +195,16 @@ def _of_floats(func: str, window: NativeWindow) -> Answer:
 
 
 def _rate(func: str, window: NativeWindow) -> Answer:
-    if not window.histograms():
+    if not window.histograms() and not any(window.starts_ms):
         return Answer(REFERENCES[func](_floats_of(window)))
     return extrapolated(window, counter=func != "delta", per_second=func == "rate")
 
 
 def _instant(func: str, window: NativeWindow) -> Answer:
-    if not any(isinstance(one, Histogram) for one in window.samples[-2:]):
-        last = NativeWindow(
-            window.times_ms[-2:],
-            window.samples[-2:],
-            window.start_ms,
-            window.end_ms,
-            window.eval_ms,
-            window.params,
-            window.metric,
-        )
+    last = window.since(max(0, len(window.samples) - 2))
+    if not last.histograms() and not any(last.starts_ms):
         return Answer(REFERENCES[func](_floats_of(last)))
-    return instant_difference(window, counter=func == "irate")
+    return instant_difference(last, counter=func == "irate")
 
 
 def _total(func: str, reduce: Callable[[list[Histogram]], Total], window: NativeWindow) -> Answer:
@@ -231,7 +227,8 @@ def _changes(window: NativeWindow) -> Answer:
 
 
 def _resets(window: NativeWindow) -> Answer:
-    return Answer(float(sum(_falls(*pair) for pair in itertools.pairwise(window.samples))))
+    pairs = zip(itertools.pairwise(window.samples), restarts(window), strict=True)
+    return Answer(float(sum(anew or _falls(*pair) for pair, anew in pairs)))
 
 
 def _differs(before: Sample, after: Sample) -> bool:

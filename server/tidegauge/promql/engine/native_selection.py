@@ -30,11 +30,28 @@ def histograms_at(frame: SeriesFrame, present: np.ndarray, times_ms: np.ndarray)
     """
     assert frame.histograms is not None
     grid = np.full(present.shape, None, object)
+    return _put_found(frame, present, times_ms, frame.histograms, grid)
+
+
+def starts_at(frame: SeriesFrame, present: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
+    """Return when the samples that an instant selector has found began: int64, shape (S, T)."""
+    assert frame.starts_ms is not None
+    grid = np.zeros(present.shape, np.int64)
+    return _put_found(frame, present, times_ms, frame.starts_ms, grid)
+
+
+def _put_found(
+    frame: SeriesFrame,
+    present: np.ndarray,
+    times_ms: np.ndarray,
+    column: np.ndarray,
+    grid: np.ndarray,
+) -> np.ndarray:
     for row in range(len(frame.labels)):
         start, end = int(frame.offsets[row]), int(frame.offsets[row + 1])
         here = np.flatnonzero(present[row])
         at = start + np.searchsorted(frame.times_ms[start:end], times_ms[row, here])
-        grid[row, here] = frame.histograms[at]
+        grid[row, here] = column[at]
     return grid
 
 

@@ -6,6 +6,7 @@ Source: promql.md §6 (NOTES); Prometheus `util/annotations`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,6 +67,7 @@ class Notes:
         self._warnings: dict[str, Span] = {}
         self._infos: dict[str, Span] = {}
         self._raised: dict[str, Raised] = {}
+        self._counted: Counter[str] = Counter()
 
     def warn(self, text: str, span: Span) -> None:
         """Add a warning; one of several with the same text stays."""
@@ -78,6 +80,8 @@ class Notes:
     def add(self, note: Note, span: Span) -> None:
         """Add a warning or an info."""
         (self.warn if note.is_warning else self.inform)(note.text, span)
+        if note.is_counted:
+            self._counted[f"PromQL {'warning' if note.is_warning else 'info'}: {note.text}"] += 1
 
     def inform_raised(self, text: str, span: Span, raised: Raised) -> None:
         """Add an info about histogram counts; those with the same text become one."""
@@ -98,7 +102,10 @@ class Notes:
         before = self._text[: span.start]
         line = before.count(b"\n") + 1
         column = span.start - before.rfind(b"\n")
-        return f"{text}{raised.describe() if raised else ''} ({line}:{column})"
+        more = raised.describe() if raised else ""
+        if self._counted[text] > 1:
+            more = f" ({self._counted[text]} occurrences)"
+        return f"{text}{more} ({line}:{column})"
 
 
 def about_metric(text: str, metric: str) -> str:

@@ -14,6 +14,8 @@ class EngineOptions:
         subquery_step_ms: the step of a subquery that names none.
         delayed_name_removal: carry metric names to the very end of the query and drop them
             there (a feature flag of Prometheus), instead of dropping them at each function.
+        start_timestamps: let rate(), increase(), irate() and resets() see when counters began,
+            and start_timestamp() give it (a feature flag of Prometheus).
         max_points: how many points (series times steps) a vector may have at any place of the
             tree; a subquery's steps count too.
     """
@@ -21,4 +23,5 @@ class EngineOptions:
     lookback_ms: int = 300_000
     subquery_step_ms: int = 60_000
     delayed_name_removal: bool = False
+    start_timestamps: bool = False
     max_points: int = 50_000_000

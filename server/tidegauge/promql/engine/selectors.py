@@ -15,6 +15,7 @@ from tidegauge.promql.engine.native_selection import (
     forget_resets,
     histograms_at,
     smooth_histograms,
+    starts_at,
 )
 from tidegauge.promql.engine.vectors import make_vector
 from tidegauge.promql.kernels.extended import extend_window, smooth_instant
@@ -51,6 +52,23 @@ def select_vector(
     evaluation: Evaluation, selector: nodes.VectorSelector, grid: Grid
 ) -> tuple[Vector, np.ndarray]:
     """Return an instant selector's vector, and the samples' own times: int64, shape (S, T)."""
+    _, vector, times_ms = _select_newest(evaluation, selector, grid)
+    return vector, times_ms
+
+
+def select_starts(
+    evaluation: Evaluation, selector: nodes.VectorSelector, grid: Grid
+) -> tuple[Vector, np.ndarray]:
+    """Return an instant selector's vector, and when its samples began: int64, shape (S, T)."""
+    frame, vector, times_ms = _select_newest(evaluation, selector, grid)
+    if frame.starts_ms is None:
+        return vector, np.zeros(vector.present.shape, np.int64)
+    return vector, starts_at(frame, vector.present, times_ms)
+
+
+def _select_newest(
+    evaluation: Evaluation, selector: nodes.VectorSelector, grid: Grid
+) -> tuple[SeriesFrame, Vector, np.ndarray]:
     query = evaluation.query
     ends_ms = data_times_ms(selector.shift, grid)
     first_ms = int(ends_ms[0]) - query.lookback_ms + 1
@@ -62,7 +80,7 @@ def select_vector(
     vector = make_vector(frame.labels, values, present)
     if frame.histograms is not None:
         vector.histograms = histograms_at(frame, present, times_ms)
-    return vector, times_ms
+    return frame, vector, times_ms
 
 
 def select_smoothed(evaluation: Evaluation, selector: nodes.VectorSelector, grid: Grid) -> Vector:

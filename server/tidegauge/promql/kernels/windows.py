@@ -67,6 +67,7 @@ def drop_stale(frame: SeriesFrame) -> SeriesFrame:
         frame.times_ms[kept],
         frame.values[kept],
         None if frame.histograms is None else frame.histograms[kept],
+        None if frame.starts_ms is None else frame.starts_ms[kept],
     )
 
 

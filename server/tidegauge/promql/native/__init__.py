@@ -2,6 +2,7 @@
 
 - `arithmetic`: addition, subtraction, scaling, comparison; `zero_buckets`: zero buckets of
   different widths made one.
+- `starts`: whether the start of a sample says that it counts anew.
 - `rates`: rate, increase, delta; `extension`: the same, anchored or smoothed.
 - `totals`: compensated sums and means of many.
 - `resets`: whether a counter was reset between two.

@@ -12,10 +12,17 @@ from tidegauge.promql.quoting import quote
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A warning or info that is still to get its place in the query."""
+    """A warning or info that is still to get its place in the query.
+
+    Args:
+        text: what it says.
+        is_warning: a warning, not an info.
+        is_counted: how often it was said is told, too.
+    """
 
     text: str
     is_warning: bool
+    is_counted: bool = False
 
 
 def warn(text: str) -> Note:
@@ -72,6 +79,14 @@ def no_counter(metric: str) -> str:
 def no_gauge(metric: str) -> str:
     """Return the warning about a counter where a gauge is wanted."""
     return f"this native histogram metric is not a gauge: {quote(metric)}"
+
+
+def overlapping_starts(metric: str) -> str:
+    """Return the warning about a sample that began to count before the one before was taken."""
+    return (
+        "sample has start time that overlaps with previous sample timestamp "
+        f"for metric {quote(metric)}"
+    )
 
 
 def ignored_in_range(metric: str) -> str:

@@ -1,4 +1,4 @@
-"""rate, increase, delta, irate and idelta of histograms.
+"""rate, increase, delta, irate and idelta of histograms, and of floats with start timestamps.
 
 Source: Prometheus `extrapolatedRate`, `histogramRate` and `instantValue`.
 """
@@ -28,69 +28,94 @@ from tidegauge.promql.native.notes import (
     warn,
 )
 from tidegauge.promql.native.resets import is_reset
-from tidegauge.promql.native.windows import Answer, NativeWindow
+from tidegauge.promql.native.starts import note_overlap, restarts, start_within
+from tidegauge.promql.native.windows import Answer, NativeWindow, Sample
 
 
 def extrapolated(window: NativeWindow, *, counter: bool, per_second: bool) -> Answer:
-    """Return how much a histogram grew in the window, extrapolated to its limits.
+    """Return how much a series grew in the window, extrapolated to its limits.
 
     Args:
-        window: with at least one histogram.
+        window: with a histogram, or with starts.
         counter: what was reached before a reset is added.
         per_second: divide by the range.
     """
     histograms = window.histograms()
-    if len(histograms) < len(window.samples):
+    if 0 < len(histograms) < len(window.samples):
         return Answer(notes=[warn(mixed_samples(window.metric))])
-    if len(histograms) < 2:
+    start_ms = start_within(window) if counter else 0
+    if len(window.samples) < 2 and not start_ms:
         return Answer()
-    notes: list[Note] = []
+    notes: list[Note] = note_overlap(window) if counter else []
     try:
-        grown = _growth(histograms, counter, window.metric, notes)
+        grown = _growth(window, histograms, counter, notes)
+        if start_ms:
+            # It began within the window, at zero.
+            first = window.samples[0]
+            grown = first if grown is None else _add(grown, first, notes)
     except IncompatibleHistograms:
         return Answer(notes=[warn(mixed_schemas(window.metric))])
-    factor = _extrapolation(window, histograms[0], grown, counter)
+    assert grown is not None
+    factor = _extrapolation(window, grown, counter, start_ms)
     if per_second:
         factor /= window.range_s
-    return Answer(multiply(grown, factor), notes)
+    return Answer(grown * factor if isinstance(grown, float) else multiply(grown, factor), notes)
 
 
 def instant_difference(window: NativeWindow, *, counter: bool) -> Answer:
-    """Return the difference of the last two samples, of a counter per second.
+    """Return the difference of two samples, of a counter per second.
 
     Args:
-        window: one of the two is a histogram.
+        window: at most two samples, with a histogram or with starts.
     """
     if len(window.samples) < 2:
         return Answer()
-    before, last = window.samples[-2:]
-    if not isinstance(before, Histogram) or not isinstance(last, Histogram):
-        return Answer(notes=[warn(mixed_samples(window.metric))])
+    before, last = window.samples
     notes: list[Note] = []
-    if counter and ResetHint.GAUGE in (before.hint, last.hint):
-        notes.append(warn(no_counter(window.metric)))
-    if not counter and {before.hint, last.hint} != {ResetHint.GAUGE}:
-        notes.append(warn(no_gauge(window.metric)))
-    result = last
-    if not counter or not is_reset(last, before):
-        try:
-            result = _noted(subtract(last, before), "subtraction", notes)
-        except IncompatibleHistograms:
-            return Answer(notes=[*notes, warn(mixed_schemas(window.metric))])
-    result = result.with_hint(ResetHint.GAUGE).compact()
+    anew = counter and restarts(window)[0]
+    if isinstance(before, Histogram) and isinstance(last, Histogram):
+        notes += _note_kind((before, last), counter, window.metric)
+        grown = last
+        if not counter or not (anew or is_reset(last, before)):
+            try:
+                grown = _noted(subtract(last, before), "subtraction", notes)
+            except IncompatibleHistograms:
+                return Answer(notes=[*notes, warn(mixed_schemas(window.metric))])
+        result: Sample = grown.with_hint(ResetHint.GAUGE).compact()
+    elif isinstance(before, Histogram) or isinstance(last, Histogram):
+        return Answer(notes=[warn(mixed_samples(window.metric))])
+    else:
+        result = last if counter and (anew or last < before) else last - before
     if counter:
-        result = divide(result, (window.times_ms[-1] - window.times_ms[-2]) / 1000)
+        seconds = (window.times_ms[1] - window.times_ms[0]) / 1000
+        result = result / seconds if isinstance(result, float) else divide(result, seconds)
     return Answer(result, notes)
 
 
 def _growth(
-    histograms: Sequence[Histogram], counter: bool, metric: str, notes: list[Note]
+    window: NativeWindow, histograms: Sequence[Histogram], counter: bool, notes: list[Note]
+) -> Sample | None:
+    """Return how much a series grew between its first and its last sample; None: it has one."""
+    if len(window.samples) < 2:
+        return None
+    if histograms:
+        return _histogram_growth(window, histograms, counter, notes)
+    values = [value for _, value in window.floats()]
+    grown = values[-1] - values[0]
+    for (before, one), anew in zip(itertools.pairwise(values), restarts(window), strict=True):
+        if one < before or anew:
+            grown += before
+    return grown
+
+
+def _histogram_growth(
+    window: NativeWindow, histograms: Sequence[Histogram], counter: bool, notes: list[Note]
 ) -> Histogram:
     first, last = histograms[0], histograms[-1]
+    anew = restarts(window) if counter else []
     if counter:
-        if any(one.hint is ResetHint.GAUGE for one in histograms):
-            notes.append(warn(no_counter(metric)))
-        if is_reset(histograms[1], first):
+        notes += _note_kind(histograms, counter, window.metric)
+        if anew[0] or is_reset(histograms[1], first):
             # What was before the reset does not count, and its layout need not fit.
             first = Histogram(histograms[1].schema, 0.0, 0.0, bounds=histograms[1].bounds)
     looked_at = [first, *histograms[1:]] if counter else [first, last]
@@ -100,29 +125,51 @@ def _growth(
         last = last.reduce(min(one.schema for one in looked_at))
     result = _noted(subtract(last, first), "subtraction", notes)
     if counter:
-        for before, one in itertools.pairwise([first, *histograms[1:]]):
-            if is_reset(one, before):
+        pairs = zip(itertools.pairwise([first, *histograms[1:]]), anew, strict=True)
+        for (before, one), began in pairs:
+            if began or is_reset(one, before):
                 result = _noted(add(result, before), "addition", notes)
-    elif {histograms[0].hint, histograms[-1].hint} != {ResetHint.GAUGE}:
-        notes.append(warn(no_gauge(metric)))
+    else:
+        notes += _note_kind((histograms[0], histograms[-1]), counter, window.metric)
     return result.with_hint(ResetHint.GAUGE).compact()
 
 
-def _extrapolation(
-    window: NativeWindow, first: Histogram, grown: Histogram, counter: bool
-) -> float:
+def _note_kind(histograms: Sequence[Histogram], counter: bool, metric: str) -> list[Note]:
+    gauges = [one.hint is ResetHint.GAUGE for one in histograms]
+    if counter:
+        return [warn(no_counter(metric))] if any(gauges) else []
+    return [] if all(gauges) else [warn(no_gauge(metric))]
+
+
+def _extrapolation(window: NativeWindow, grown: Sample, counter: bool, start_ms: int) -> float:
     times_ms = window.times_ms
     to_start_s = (times_ms[0] - window.start_ms) / 1000
     to_end_s = (window.end_ms - times_ms[-1]) / 1000
     sampled_s = (times_ms[-1] - times_ms[0]) / 1000
-    average_s = sampled_s / (len(times_ms) - 1)
-    if to_start_s >= average_s * 1.1:
-        to_start_s = average_s / 2
-    if counter and grown.count > 0 and first.count >= 0:
-        to_start_s = min(to_start_s, sampled_s * (first.count / grown.count))
+    average_s = sampled_s / (len(times_ms) - 1) if len(times_ms) > 1 else 0.0
+    if start_ms:
+        to_start_s, sampled_s = 0.0, (times_ms[-1] - start_ms) / 1000
+    else:
+        if to_start_s >= average_s * 1.1:
+            to_start_s = average_s / 2
+        had, gained = _size(window.samples[0]), _size(grown)
+        if counter and gained > 0 and had >= 0:
+            to_start_s = min(to_start_s, sampled_s * (had / gained))
     if to_end_s >= average_s * 1.1:
         to_end_s = average_s / 2
-    return (sampled_s + to_start_s + to_end_s) / sampled_s
+    return (sampled_s + to_start_s + to_end_s) / sampled_s if sampled_s else 1.0
+
+
+def _size(sample: Sample) -> float:
+    return sample.count if isinstance(sample, Histogram) else sample
+
+
+def _add(one: Sample, other: Sample, notes: list[Note]) -> Sample:
+    if isinstance(one, Histogram) and isinstance(other, Histogram):
+        return _noted(add(one, other), "addition", notes)
+    assert isinstance(one, float)
+    assert isinstance(other, float)
+    return one + other
 
 
 def _noted(combined: Combined, doing: str, notes: list[Note]) -> Histogram:

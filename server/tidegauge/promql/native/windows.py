@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegauge.model.histogram import Histogram
 from tidegauge.promql.native.notes import Note
@@ -23,6 +23,7 @@ class NativeWindow:
         eval_ms: the step of the query.
         params: the scalar arguments of the function at this step.
         metric: the name of the series, for notes.
+        starts_ms: as many as samples, 0 where it is unknown; none: all are.
     """
 
     times_ms: Sequence[int]
@@ -32,6 +33,16 @@ class NativeWindow:
     eval_ms: int
     params: Sequence[float]
     metric: str
+    starts_ms: Sequence[int] = ()
+
+    def since(self, first: int) -> NativeWindow:
+        """Return the window without the samples before one of them."""
+        return replace(
+            self,
+            times_ms=self.times_ms[first:],
+            samples=self.samples[first:],
+            starts_ms=self.starts_ms[first:],
+        )
 
     @property
     def range_s(self) -> float:

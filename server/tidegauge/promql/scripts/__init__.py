@@ -1,7 +1,8 @@
 """Prometheus's evaluation scripts: read them, run them, say which evals fail and why.
 
 - `notation`: how a script writes numbers, durations, and a series with its points.
-- `histograms`: how it writes native ones. `loading`: series as a store gets them.
+- `histograms`: how it writes native ones; `starts`: start timestamps.
+- `loading`: series as a store gets them.
 - `commands`: what a script consists of; `parsing` reads it.
 - `comparison`: a result against an expectation, with Prometheus's tolerances.
 - `pinning`: the same query with `@` on every selector, for the re-runs.

@@ -54,20 +54,24 @@ class Grid:
     step_ms: int
 
 
+Offsets = tuple[int | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """`load <interval>`: series with points from time 0 on.
 
     Args:
         with_nhcb: native histograms with custom buckets are to be made of the classic ones.
-        has_start_timestamps: `@st` lines were among them.
+        starts: for each series, how long after each sample's time the counter began, in ms (so
+            mostly negative), None where it is unknown; empty: nowhere known.
     """
 
     line: int
     interval_ms: int
     series: tuple[SeriesLine, ...]
     with_nhcb: bool = False
-    has_start_timestamps: bool = False
+    starts: tuple[Offsets, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ class LoadedSeries:
         times_ms: int64, shape (n,), rising.
         values: float64, shape (n,); of a histogram its sum.
         histograms: shape (n,): a histogram where the sample is one.
+        starts_ms: shape (n,): when the counter behind the sample began, 0 where it is unknown.
     """
 
     labels: Labels
     times_ms: np.ndarray
     values: np.ndarray
     histograms: Sequence[Histogram | None]
+    starts_ms: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -42,12 +44,18 @@ class _Classic:
     total: float = 0.0
 
 
-def place_samples(labels: Labels, samples: Sequence[tuple[int, float | Histogram]]) -> LoadedSeries:
-    """Return a series of samples with their times in ms."""
+def place_samples(
+    labels: Labels,
+    samples: Sequence[tuple[int, float | Histogram]],
+    starts_ms: Sequence[int] = (),
+) -> LoadedSeries:
+    """Return a series of samples with their times in ms, and their starts where there are any."""
     histograms = [one if isinstance(one, Histogram) else None for _, one in samples]
     values = [one.sum if isinstance(one, Histogram) else one for _, one in samples]
     times_ms = np.array([time_ms for time_ms, _ in samples], np.int64)
-    return LoadedSeries(labels, times_ms, np.array(values, np.float64), histograms)
+    return LoadedSeries(
+        labels, times_ms, np.array(values, np.float64), histograms, starts_ms or [0] * len(samples)
+    )
 
 
 def convert_series(series: Sequence[LoadedSeries]) -> list[LoadedSeries]:

@@ -14,15 +14,18 @@ from tidegauge.promql.scripts.commands import (
     Expected,
     Grid,
     Load,
+    Offsets,
     Wording,
 )
 from tidegauge.promql.scripts.notation import (
     ScriptError,
+    SeriesLine,
     find_number,
     parse_duration_ms,
     parse_series_line,
     parse_string,
 )
+from tidegauge.promql.scripts.starts import StartsLine, is_starts_line, parse_starts_line
 
 _LOAD = re.compile(r"load(_with_nhcb)?\s+(\S+)")
 _EVAL_INSTANT = re.compile(r"eval(?:_(fail|warn|ordered|info))?\s+instant\s+at\s+(\S+)\s+(.+)")
@@ -35,7 +38,6 @@ _EXPECT = re.compile(
 _EXPECT_GRID = re.compile(r"expect\s+range\s+vector\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)")
 _EXPECT_STRING = re.compile(r"expect\s+string\s+(.+)")
 _OLD_FAIL = re.compile(r"expected_fail_(message|regexp)\s+(.+)")
-_START_TIMESTAMPS = re.compile(r"\S*@st\s")
 
 _Lines = Sequence[tuple[int, str]]
 
@@ -81,14 +83,39 @@ def _parse_load(number: int, first: str, rest: _Lines) -> Load:
     found = _LOAD.fullmatch(first)
     if found is None:
         raise ScriptError("invalid load command: load[_with_nhcb] <interval>")
-    series = [parse_series_line(line) for _, line in rest if not _START_TIMESTAMPS.match(line)]
+    series: list[SeriesLine] = []
+    starts: list[Offsets] = []
+    waiting: StartsLine | None = None
+    for _, line in rest:
+        if is_starts_line(line):
+            if waiting is not None:
+                raise ScriptError("@st line has no following sample line")
+            waiting = parse_starts_line(line)
+            continue
+        series.append(parse_series_line(line))
+        starts.append(_check_starts(waiting, series[-1]))
+        waiting = None
+    if waiting is not None:
+        raise ScriptError("@st line has no following sample line")
     return Load(
         number,
         parse_duration_ms(found[2]),
         tuple(series),
         with_nhcb=found[1] is not None,
-        has_start_timestamps=len(series) < len(rest),
+        starts=tuple(starts),
     )
+
+
+def _check_starts(starts: StartsLine | None, series: SeriesLine) -> Offsets:
+    if starts is None:
+        return ()
+    if starts.labels != series.labels:
+        raise ScriptError("@st metric does not match the following sample line metric")
+    if len(starts.offsets_ms) != len(series.points):
+        raise ScriptError(
+            f"@st line has {len(starts.offsets_ms)} values but sample line has {len(series.points)}"
+        )
+    return starts.offsets_ms
 
 
 def _parse_eval(number: int, first: str, rest: _Lines) -> Eval:

@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tidegauge.errors import InvalidInput, TidegaugeError
-from tidegauge.model.labels import Labels, find_label
+from tidegauge.model.histogram import Histogram
 from tidegauge.promql import nodes
 from tidegauge.promql.engine import Engine
 from tidegauge.promql.parser import ParserOptions, parse
 from tidegauge.promql.printer import print_expr
 from tidegauge.promql.reader import Reader
 from tidegauge.promql.scripts import comparison, pinning
-from tidegauge.promql.scripts.commands import Broken, Clear, Eval, Expected, Grid, Load
+from tidegauge.promql.scripts.commands import (
+    Broken,
+    Clear,
+    Eval,
+    Expected,
+    Grid,
+    Load,
+    Offsets,
+)
 from tidegauge.promql.scripts.loading import LoadedSeries, convert_series, place_samples
 from tidegauge.promql.scripts.notation import HistogramPoint, SeriesLine
 from tidegauge.promql.scripts.parsing import parse_script
@@ -29,7 +37,6 @@ SCRIPT_SYNTAX = ParserOptions(
 )
 """The scripts use the whole language, the parts behind feature flags too."""
 
-NO_START_TIMESTAMPS = "start timestamps are not supported yet"
 
 _REPEAT_MS = 60_000
 
@@ -97,13 +104,12 @@ class _Script:
 
     def clear(self) -> None:
         self._store = self._make_store()
-        self._unsupported: dict[Labels, str] = {}
 
     def load(self, command: Load) -> str | None:
-        for series in command.series:
-            if command.has_start_timestamps:
-                self._unsupported[series.labels] = NO_START_TIMESTAMPS
-        placed = [place_series(series, command.interval_ms) for series in command.series]
+        placed = [
+            place_series(series, command.interval_ms, offsets)
+            for series, offsets in zip(command.series, command.starts, strict=True)
+        ]
         if command.with_nhcb:
             placed += convert_series(placed)
         try:
@@ -125,7 +131,6 @@ class _Script:
             expr = parse(command.expr, SCRIPT_SYNTAX)
         except InvalidInput as exc:
             raise _Mismatch(f"cannot be parsed: {exc.message}") from exc
-        self._refuse_unsupported(command, expr)
         if command.is_range:
             self._ask(command, expr, command.grid, "")
             return
@@ -142,14 +147,6 @@ class _Script:
             raise _Mismatch(f"cannot be parsed as printed with @, {text}: {exc.message}") from exc
         for time_ms in pinning.repetition_times_ms(end_ms):
             self._ask_instant(command, pinned, time_ms, f"asked as {text} at {time_ms / 1000:g}s: ")
-
-    def _refuse_unsupported(self, command: Eval, expr: nodes.Expr) -> None:
-        for node in pinning.iterate(expr, into_subqueries=True):
-            if not isinstance(node, nodes.VectorSelector):
-                continue
-            for labels, reason in self._unsupported.items():
-                if all(one.matches(find_label(labels, one.name)) for one in node.matchers):
-                    raise _Mismatch(reason)
 
     def _ask_instant(self, command: Eval, expr: nodes.Expr, time_ms: int, how: str) -> None:
         if not self._ask(command, expr, Grid(time_ms, time_ms, 0), how):
@@ -198,11 +195,19 @@ def _require(fault: str | None, how: str) -> None:
         raise _Mismatch(how + fault)
 
 
-def place_series(series: SeriesLine, interval_ms: int) -> LoadedSeries:
-    """Return the samples of a series, the first of them at time 0."""
-    samples = [
-        (at * interval_ms, point.histogram if isinstance(point, HistogramPoint) else point)
-        for at, point in enumerate(series.points)
-        if point is not None
-    ]
-    return place_samples(series.labels, samples)
+def place_series(series: SeriesLine, interval_ms: int, offsets: Offsets = ()) -> LoadedSeries:
+    """Return the samples of a series, the first of them at time 0, and when they began.
+
+    Args:
+        offsets: how long after each sample's time it began, in ms; empty: nobody knows.
+    """
+    samples: list[tuple[int, float | Histogram]] = []
+    starts_ms: list[int] = []
+    for at, point in enumerate(series.points):
+        if point is None:
+            continue
+        time_ms = at * interval_ms
+        samples.append((time_ms, point.histogram if isinstance(point, HistogramPoint) else point))
+        offset_ms = offsets[at] if offsets else None
+        starts_ms.append(0 if offset_ms is None else time_ms + offset_ms)
+    return place_samples(series.labels, samples, starts_ms)
