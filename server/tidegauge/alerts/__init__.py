@@ -19,6 +19,7 @@
 - `backtest`: what a rule would have done over past data; `rule_tests`: unit tests of rule files.
 - `external`: takes in the alerts that others post; `external_settling`: what follows from them.
   `standing`: all that fire, whoever found them.
+- `retention`: removes what alerts went through long ago.
 - `live_state`: a copy of where alerts stand, in the cache.
 - `templates`: what labels and annotations say.
 - `charts`: what the pictures in a mail show.

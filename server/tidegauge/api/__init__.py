@@ -5,7 +5,7 @@
 - `annotations`: marks on the time axis.
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them;
   `alert_acknowledgements`: who takes them on; `alert_explain`: why somebody was told or not;
-  `alert_backtest`: what a rule would have done.
+  `alert_backtest`: what a rule would have done; `alert_statistics`: how often, how soon.
 - `alert_routing`: whom they are told to, by their labels.
 - `silences`: alerts of which nobody is told for a while; `maintenance_windows`: by plan;
   `matchers`: which these are.

@@ -190,6 +190,13 @@ class AlertsConfig:
         low=1,
         high=1_000_000,
     )
+    keep_days: int = setting(
+        "TIDEGAUGE_ALERTS_KEEP_DAYS",
+        365,
+        "How long the history of alerts, who was told of them and who took them on is kept.",
+        low=1,
+        high=36_500,
+    )
     host: str = setting(
         "TIDEGAUGE_EVALUATOR_HOST", "127.0.0.1", "Address of an evaluator's own health and metrics."
     )

@@ -15,6 +15,7 @@ from tidegauge.alerts.evaluator import ROUND_S, Evaluator
 from tidegauge.alerts.live_state import LiveState
 from tidegauge.alerts.recent import RecentSamples
 from tidegauge.alerts.results import Results
+from tidegauge.alerts.retention import PastKeeper
 from tidegauge.alerts.turns import LATE_S, LEASE_S, Turns
 from tidegauge.alerts.workers import Workers
 from tidegauge.cache.protocol import Cache
@@ -124,11 +125,18 @@ class EvaluatorServices:
             tools=self.tools,
             leads=leads,
         )
+        past = PastKeeper(
+            retention=self.storage.alerts.retention,
+            keep_days=self.config.alerts.keep_days,
+            is_leading=leads,
+            log=self.tools.log,
+        )
         works = {
             "evaluator": self.turns.run,
             "delivery": self.deliver,
             "sizes": sizes.run,
             "shipped-rules": shipped.run,
+            "retention": past.run,
         }
         if self.config.notify.heartbeat_url:
             checks = {"rules": self.turns.check, "outbox": self.delivering.check}

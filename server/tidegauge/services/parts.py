@@ -23,8 +23,10 @@ from tidegauge.storage.alert_changes import AlertChanges
 from tidegauge.storage.alert_events import AlertEvents
 from tidegauge.storage.alert_lease import AlertLease
 from tidegauge.storage.alert_ledger import AlertLedger
+from tidegauge.storage.alert_retention import AlertRetention
 from tidegauge.storage.alert_routes import AlertRoutes
 from tidegauge.storage.alert_rules import AlertRules
+from tidegauge.storage.alert_statistics import AlertStatistics
 from tidegauge.storage.audit import AuditLog
 from tidegauge.storage.credentials import Credentials
 from tidegauge.storage.dashboard_files import DashboardFiles
@@ -73,6 +75,8 @@ class AlertTables:
     upkeep: Upkeep
     windows: MaintenanceWindows
     ledger: AlertLedger
+    statistics: AlertStatistics
+    retention: AlertRetention
     open_lease: Callable[[str, float], AlertLease]
 
 
@@ -200,6 +204,8 @@ def open_storage_parts(config: Config, tools: Tools, *, application_name: str) -
             upkeep=Upkeep(pool=opened.pool),
             windows=MaintenanceWindows(pool=opened.pool),
             ledger=AlertLedger(pool=opened.pool),
+            statistics=AlertStatistics(pool=opened.pool),
+            retention=AlertRetention(pool=opened.pool),
             open_lease=lambda holder, lease_s: AlertLease(
                 pool=opened.pool, holder=holder, lease_s=lease_s
             ),

@@ -20,7 +20,7 @@ Who needs storage calls `opening.open_storage`, and sees `protocol` only.
   `alert_changes`, which writes what one evaluation comes to; `external_alerts`: those of others;
   `alert_routes`: to whom routes tell them; `silences`, `maintenance_windows`: of which of them
   nobody is told; `acknowledgements`: who has taken which on; `alert_ledger`: the past of single
-  ones.
+  ones; `alert_statistics` counts it, `alert_retention` removes it in the end.
 - `recording_rules`: the queries whose answers are written down.
 - `upkeep`: what an operator watches of the database itself.
 - `annotations`: the table of marks; `memory_annotations` is the one for tests.

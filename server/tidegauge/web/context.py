@@ -16,6 +16,7 @@ from tidegauge.errors import Unavailable
 from tidegauge.services import Services
 from tidegauge.services.dashboards import DashboardServices
 from tidegauge.services.people import People
+from tidegauge.storage.alert_statistics import AlertStatistics
 from tidegauge.storage.outbox import Outbox
 
 _EXTENSION = "tidegauge"
@@ -90,6 +91,18 @@ def explainer() -> Explainer:
     if held is None:
         raise Unavailable("this server has no database for alert rules")
     return held
+
+
+def alert_statistics() -> AlertStatistics:
+    """Return the figures of alerts of the app that handles this request.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    held = services().storage.alerts
+    if held is None:
+        raise Unavailable("this server has no database for alert rules")
+    return held.statistics
 
 
 def outbox() -> Outbox:
