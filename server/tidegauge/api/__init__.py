@@ -6,6 +6,7 @@
 - `alerts`: alert rules and their history; `alert_notifications`: who was told of them;
   `alert_acknowledgements`: who takes them on; `alert_explain`: why somebody was told or not;
   `alert_backtest`: what a rule would have done; `alert_statistics`: how often, how soon.
+  `rule_files`: the rules as a file.
 - `alert_routing`: whom they are told to, by their labels.
 - `silences`: alerts of which nobody is told for a while; `maintenance_windows`: by plan;
   `matchers`: which these are.

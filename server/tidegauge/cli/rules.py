@@ -110,6 +110,31 @@ def _say_done(file: str, done: Loaded) -> None:
 
 
 @rules.command()
+@click.option("--file", help="Only the rules that were loaded from the file of this name.")
+def export(file: str | None) -> None:
+    """Print the rules in the database at DATABASE_URL as a rule file, in YAML.
+
+    The condition of rules made by the API becomes part of the expression; channels are left out.
+    """
+    config = read_config()
+    if not config.database.url:
+        raise ConfigError("DATABASE_URL is not set; rules are stored there")
+    from tidegauge.alerts.rule_export import export_rules
+    from tidegauge.query.parsing import QueryParser
+    from tidegauge.services.commands import lend_storage
+
+    with lend_storage(config) as (storage, _cache, _tools):
+        assert storage.alerts is not None
+        text = export_rules(
+            [one.rule for one in storage.alerts.rules.read_all()],
+            [one.rule for one in storage.alerts.recordings.read_all()],
+            parser=QueryParser(max_depth=config.query.max_depth),
+            file=file,
+        )
+    click.echo(text, nl=False)
+
+
+@rules.command()
 @_FILES
 @click.option(
     "--junit",
