@@ -20,6 +20,7 @@ from tests.support.servers import free_port, wait_until
 PATIENCE_S = 120.0
 RULES = read_shipped_rules(parser=QueryParser(max_depth=100))
 OWN_METRIC = re.compile(r'([a-z_]+)\{job="tidegauge"')
+SIZES = ("metric_series", "database_size_bytes", "database_disk_bytes", "database_disk_free_bytes")
 PASSWORD = "a long password 7"
 
 
@@ -83,8 +84,12 @@ def test_a_failed_notification_fires_the_shipped_rule_about_it(make_up: Callable
             lambda: "TidegaugeNotificationsFail" in heard(), timeout_s=PATIENCE_S, what="it fires"
         )
         exported = read_exported(up.base, f"http://127.0.0.1:{port}")
+        found = up.ask(f'{{__name__=~"{"|".join(SIZES)}",fresh!="{time.monotonic_ns()}"}}')
+        sizes = {one["metric"]["__name__"]: float(one["value"][1]) for one in found}
         stored = up.ask(f'count by (process) (queue_limit{{fresh!="{time.monotonic_ns()}"}})')
 
+    # The database is our own, so that its disk is known.
+    assert [one for one in SIZES if not sizes.get(one, 0) > 0] == []
     assert names == sorted(one.name for one in RULES)
     asked = {name for one in RULES for name in OWN_METRIC.findall(one.query)}
     assert {re.sub("_(bucket|sum)$", "", name) for name in asked} <= exported

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tidegauge.alerts.heartbeat import Heartbeat
 from tidegauge.alerts.notifiers.posting import Poster
@@ -16,6 +18,8 @@ from tidegauge.storage.upkeep import Upkeep, find_disk
 
 LARGEST_METRICS = 10
 SAMPLE_EVERY_S = 60.0
+# Counting all series takes the database half a second for each million.
+COUNT_EVERY_S = 300.0
 # So soon after it has become the leader, an evaluator begins.
 LOOK_EVERY_S = 1.0
 
@@ -44,26 +48,39 @@ class Sizes:
         self._tools, self._meters, self._leads = tools, meters.upkeep, leads
 
     def run(self, stop: threading.Event) -> None:
-        """Sample every minute until the event is set, and at once when this one becomes leader."""
-        next_s = self._tools.monotonic()
+        """Look from time to time until the event is set, and at once when this one leads."""
+        sample_s = count_s = -math.inf
         while not stop.wait(LOOK_EVERY_S):
+            now_s = self._tools.monotonic()
             if not self._leads():
                 self._clear()
-                next_s = self._tools.monotonic()
-            elif self._tools.monotonic() >= next_s:
-                next_s = self._tools.monotonic() + SAMPLE_EVERY_S
-                self.sample()
+                sample_s = count_s = -math.inf
+                continue
+            if now_s >= sample_s:
+                sample_s = now_s + SAMPLE_EVERY_S
+                self._sample()
+            if now_s >= count_s:
+                count_s = now_s + COUNT_EVERY_S
+                self._count()
 
-    def sample(self) -> None:
-        """Sample once; what cannot be seen now stays as it was."""
-        try:
-            self._meters.database_bytes.set(self._upkeep.read_size_bytes())
-            self._meters.largest_metrics(self._upkeep.read_largest_metrics(LARGEST_METRICS))
-        except Unavailable as exc:
-            self._tools.log.debug("the size of the database is not known now", reason=exc.message)
+    def _sample(self) -> None:
         size, free = find_disk(self._database.data_dir, self._database.url)
         self._meters.disk_bytes.set(size)
         self._meters.disk_free_bytes.set(free)
+        with self._told():
+            self._meters.database_bytes.set(self._upkeep.read_size_bytes())
+
+    def _count(self) -> None:
+        with self._told():
+            self._meters.largest_metrics(self._upkeep.read_largest_metrics(LARGEST_METRICS))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What cannot be seen now stays as it was."""
+        try:
+            yield
+        except Unavailable as exc:
+            self._tools.log.debug("the size of the database is not known now", reason=exc.message)
 
     def _clear(self) -> None:
         for gauge in (
