@@ -99,6 +99,8 @@ def test_a_rule_gets_its_defaults_and_says_where_it_is(ada: FlaskClient) -> None
         "on_error": "keep",
         "interval": "10s",
         "repeat": "4h",
+        "limit": 0,
+        "query_offset": "0s",
         "owner_id": added["owner_id"],
         "file": None,
         "created_at": added["created_at"],
@@ -113,12 +115,14 @@ def test_a_rule_gets_its_defaults_and_says_where_it_is(ada: FlaskClient) -> None
 
 
 def test_what_is_read_can_be_sent_back(ada: FlaskClient) -> None:
-    made = add(ada, duration=90, labels={"team": "db"}, query="up == 0")
-    body = {name: made[name] for name in made if name in {*BODY, "duration", "labels", "no_data"}}
+    given = {"duration": 90, "limit": 5, "query_offset": "1m"}
+    made = add(ada, **given, labels={"team": "db"}, query="up == 0")
+    body = {name: made[name] for name in made if name in {*BODY, *given, "labels", "no_data"}}
 
     changed = ada.put(f"{API}/{made['id']}", json=body).get_json()["data"]
 
     assert (made["duration"], made["no_data"]) == ("1m30s", "resolve")
+    assert (made["limit"], made["query_offset"]) == (5, "1m")
     assert {**changed, "changed_at": 0} == {**made, "changed_at": 0}
 
 
@@ -130,6 +134,8 @@ def test_what_is_read_can_be_sent_back(ada: FlaskClient) -> None:
         ({"condition": "above"}, 400, "condition"),
         ({"severity": "bad"}, 400, "severity"),
         ({"duration": "soon"}, 400, "duration"),
+        ({"limit": -1}, 400, "limit"),
+        ({"query_offset": "soon"}, 400, "query_offset"),
         ({"duration": True}, 400, "duration"),
         ({"interval": "10ms"}, 400, "interval"),
         ({"threshold": "x"}, 400, "threshold"),

@@ -147,6 +147,7 @@ class Evaluator:
             if before is not None:
                 gone = set(before.watched) - set(self._memory.watched)
                 self._live.drop(rule_id for kind, rule_id in gone if kind == "alert")
+                self._recent.drop(rule_id for kind, rule_id in gone if kind == "record")
             return self._memory
         return before
 

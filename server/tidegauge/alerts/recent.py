@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -42,6 +42,12 @@ class RecentSamples:
                 kept = deque(maxlen=EVALUATIONS_KEPT)
                 self._kept[rule_id] = (metric, kept)
             kept.append(samples)
+
+    def drop(self, rule_ids: Iterable[int]) -> None:
+        """Keep nothing of rules that are gone."""
+        with self._lock:
+            for rule_id in rule_ids:
+                self._kept.pop(rule_id, None)
 
     def forget(self) -> None:
         """Keep nothing."""

@@ -67,6 +67,8 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True):
         on_error: what becomes of them when the query fails.
         interval: how often it is evaluated.
         repeat: how often people are told again; 0: never.
+        limit: more alerts at once are an error; 0: no limit.
+        query_offset: the query is asked as of so long ago.
     """
 
     name: str
@@ -84,6 +86,8 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True):
     on_error: _Policy = "keep"
     interval: str | int | float | None = None
     repeat: str | int | float = "4h"
+    limit: int = 0
+    query_offset: str | int | float = 0
 
 
 @blueprint.get("")
@@ -185,6 +189,8 @@ def _describe_rule(view: RuleView, sender: Principal) -> dict[str, object]:
         "on_error": rule.on_error.value,
         "interval": write_duration(rule.interval_ms),
         "repeat": write_duration(rule.repeat_ms),
+        "limit": rule.limit,
+        "query_offset": write_duration(rule.query_offset_ms),
         "owner_id": rule.owner_id,
         "file": None if rule.origin is None else rule.origin.file,
         "created_at": rule.created_ms,
@@ -229,6 +235,8 @@ def make_rule(body: RuleBody) -> AlertRule:
         labels=make_labels(body.labels),
         annotations=body.annotations,
         channels=tuple(channels),
+        limit=body.limit,
+        query_offset_ms=parse_rule_duration_ms("query_offset", body.query_offset),
     )
 
 
