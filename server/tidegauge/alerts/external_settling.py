@@ -19,8 +19,11 @@ from tidegauge.storage.external_alerts import ExternalChange, Message
 REPEAT_MS = 4 * 3_600_000
 """How often a route that does not say it tells again of what still fires, as in Alertmanager."""
 
-LOOK_EVERY_MS = 10_000
-"""How soon the end of a silence, or a new route, is noticed for an alert that nobody heard of."""
+MUTED_LOOK_MS = 10_000
+"""How soon the end of a silence is noticed."""
+
+UNROUTED_LOOK_MS = 60_000
+"""How soon it is noticed that a new route tells somebody of an alert of which nobody heard."""
 
 NAMELESS = "alert without a name"
 
@@ -77,7 +80,8 @@ def _go_on(
     if previous is not AlertState.FIRING:
         details = {} if muted_by is None else muted_by.details
         event = _make_event(heard, previous, now_ms, details)
-    return ExternalChange(heard, _next_look_ms(heard, chosen, now_ms), event, messages)
+    look_ms = now_ms + MUTED_LOOK_MS if muted_by else _next_look_ms(heard, chosen, now_ms)
+    return ExternalChange(heard, min(look_ms, heard.ends_ms), event, messages)
 
 
 def _end(before: ExternalAlert, after: ExternalAlert, now_ms: int) -> ExternalChange:
@@ -99,9 +103,7 @@ def _is_due_again(route: RoutedChannel, told: Told, now_ms: int) -> bool:
 
 
 def _next_look_ms(alert: ExternalAlert, chosen: Sequence[RoutedChannel], now_ms: int) -> int:
-    times = [alert.ends_ms]
-    if not chosen:
-        times.append(now_ms + LOOK_EVERY_MS)
+    times = [alert.ends_ms] if chosen else [now_ms + UNROUTED_LOOK_MS]
     repeats = {_name(route): _repeat_ms(route) for route in chosen}
     for one in alert.told:
         repeat_ms = repeats.get(_name(one.route), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegauge.alerts.external_settling import LOOK_EVERY_MS, REPEAT_MS, settle
+from tidegauge.alerts.external_settling import MUTED_LOOK_MS, REPEAT_MS, UNROUTED_LOOK_MS, settle
 from tidegauge.alerts.state import RESOLVED_KEPT_MS
 from tidegauge.model.alerts import AlertState
 from tidegauge.model.external_alerts import ExternalAlert
@@ -106,7 +106,7 @@ def test_a_silenced_alert_is_told_when_the_silence_is_over() -> None:
     assert heard(muted) == []
     assert muted.event is not None
     assert muted.event.details["silence_id"] == 4
-    assert muted.look_ms == NOW + LOOK_EVERY_MS
+    assert muted.look_ms == NOW + MUTED_LOOK_MS
     assert (heard(later), later.event) == ([("ops", "firing")], None)
 
 
@@ -167,6 +167,14 @@ def test_what_fires_anew_is_told_anew() -> None:
     assert heard(change) == [("ops", "firing")]
     assert change.event is not None
     assert change.event.previous is AlertState.RESOLVED
+
+
+def test_what_nobody_is_told_of_is_looked_at_until_its_end() -> None:
+    unrouted = settle_at(None, ALERT)
+    ending = settle_at(None, replace(ALERT, ends_ms=NOW + 5), silences=(SILENCE,))
+
+    assert unrouted.look_ms == NOW + UNROUTED_LOOK_MS
+    assert ending.look_ms == NOW + 5
 
 
 def test_who_is_added_to_the_routes_hears_that_it_fires() -> None:
