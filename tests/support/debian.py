@@ -18,6 +18,7 @@ PACKAGES = {
     "promtool": "prometheus",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "victoria-metrics": "victoria-metrics",
+    "amtool": "prometheus-alertmanager",
 }
 INSTALLED_PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
