@@ -20,7 +20,7 @@ from tests.support.servers import free_port, wait_until
 PATIENCE_S = 120.0
 RULES = read_shipped_rules(parser=QueryParser(max_depth=100))
 OWN_METRIC = re.compile(r'([a-z_]+)\{job="tidegauge"')
-SIZES = ("metric_series", "database_size_bytes", "database_disk_bytes", "database_disk_free_bytes")
+SIZES = ("database_size_bytes", "database_disk_bytes", "database_disk_free_bytes")
 PASSWORD = "a long password 7"
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tidegauge.config import DatabaseConfig
+import structlog
+from tidegauge.config import Config, DatabaseConfig
+from tidegauge.observability.meters import Meters
+from tidegauge.services.parts import Tools
+from tidegauge.services.upkeep import Sizes
 from tidegauge.storage.pool import Pool
 from tidegauge.storage.upkeep import Upkeep, find_disk
 
 from tests.contracts.storage_kit import postgres_kit, series
+from tests.support.servers import wait_until
 
 pytestmark = pytest.mark.services
+
+WIDTHS = {"narrow": 1, "widest": 5, "wide": 3}
 
 
 @pytest.fixture
@@ -25,9 +33,6 @@ def upkeep(migrated_database_url: str) -> Iterator[Upkeep]:
     pool = Pool.from_config(DatabaseConfig(), url=migrated_database_url)
     yield Upkeep(pool=pool)
     pool.close()
-
-
-WIDTHS = {"narrow": 1, "widest": 5, "wide": 3}
 
 
 def test_the_widest_metrics_come_first_and_no_more_than_asked(upkeep: Upkeep) -> None:
@@ -62,3 +67,27 @@ def test_the_disk_of_any_other_is_not_known(tmp_path: Path, url: str) -> None:
 
     assert find_disk(str(tmp_path), url) == (0, 0)
     assert find_disk(str(tmp_path / "nothing"), url) == (0, 0)
+
+
+def test_only_an_evaluator_that_leads_shows_what_there_is(upkeep: Upkeep) -> None:
+    meters, stop, leads = Meters(), threading.Event(), threading.Event()
+    tools = Tools(log=structlog.get_logger())
+    sizes = Sizes(upkeep=upkeep, config=Config(), tools=tools, meters=meters, leads=leads.is_set)
+
+    def shown() -> tuple[dict[str, float], bool]:
+        figures = meters.figures()
+        return figures.by_label("metric_series", "metric"), bool(
+            figures.total("database_size_bytes")
+        )
+
+    thread = threading.Thread(target=sizes.run, args=(stop,))
+    thread.start()
+    try:
+        assert shown() == ({}, False)
+        leads.set()
+        wait_until(lambda: shown() == (WIDTHS, True), timeout_s=30, what="the leader shows them")
+        leads.clear()
+        wait_until(lambda: shown() == ({}, False), timeout_s=30, what="a standby shows none")
+    finally:
+        stop.set()
+        thread.join()
