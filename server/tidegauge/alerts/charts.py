@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidegauge.alerts.notifiers.chart import Chart, Curve, draw_chart
 from tidegauge.errors import Cancelled, DeadlineExceeded, TidegaugeError, Unavailable
-from tidegauge.model.labels import Labels, drop_name
+from tidegauge.model.labels import Labels, drop_name, make_labels
 from tidegauge.promql import nodes
 from tidegauge.promql.printer import print_expr
 from tidegauge.promql.tokens import COMPARISONS
@@ -82,7 +82,8 @@ class AlertCharts:
         return charts
 
     def _draw_one(self, payload: Mapping[str, Any], until_s: float) -> Chart | None:
-        if not payload.get("rule"):
+        # Alerts that others posted have none; one that waits since an earlier version, no series.
+        if not payload.get("rule") or "series" not in payload:
             return None
         left_ms = int((until_s - self._monotonic()) * 1000)
         if left_ms <= 0:
@@ -112,7 +113,7 @@ class AlertCharts:
             step_ms=step_ms,
             options=QueryOptions(timeout_ms=timeout_ms, cached=False),
         )
-        values = _choose_series(answer.result, payload["labels"])
+        values = _choose_series(answer.result, make_labels(payload["series"]))
         if values is None:
             return None
         return Curve(start_ms, step_ms, values, threshold, payload.get("fired_at"))
@@ -131,20 +132,14 @@ class AlertCharts:
         return print_expr(expr.left), expr.right.value
 
 
-def _choose_series(result: Result, labels: Mapping[str, str]) -> np.ndarray | None:
-    """Return the values of the series that an alert with these labels came from, NaN in gaps."""
+def _choose_series(result: Result, labels: Labels) -> np.ndarray | None:
+    """Return the values of the series with these labels, but for its name; NaN in gaps."""
     value = result.value
     if isinstance(value, Scalar):
         return value.values
     if not isinstance(value, Vector):
         return None
-    best: tuple[int, int] | None = None
     for row, name in enumerate(value.labels):
-        pairs: Labels = drop_name(name)
-        # An alert has the labels of its series, and more.
-        if all(labels.get(key) == text for key, text in pairs):
-            best = max(best or (-1, -1), (len(pairs), row))
-    if best is None:
-        return None
-    row = best[1]
-    return np.where(value.present[row], value.values[row], np.nan)
+        if drop_name(name) == labels:
+            return np.where(value.present[row], value.values[row], np.nan)
+    return None

@@ -57,6 +57,7 @@ def make_payload(
             "hold_ms": rule.hold_ms,
         },
         "labels": dict(alert_labels(rule, instance)),
+        "series": dict(instance.labels),
         "annotations": dict(annotations),
         "value": json_number(instance.value),
         "starts_at": instance.active_ms,

@@ -46,8 +46,9 @@ class NewNotification:
         event_id: the row of alert_events.
         rule_id: the rule; None: the alert was posted by others.
         channel: `type`, `target` and options.
-        payload: `status`, `rule` (None where there is none), `labels`, `annotations`, `value`,
-            `starts_at`, `ends_at`, `event_id`; times in Unix ms.
+        payload: `status`, `rule` (None where there is none), `labels`, `series` (the labels of the
+            rule's series), `annotations`, `value`, `starts_at`, `fired_at`, `ends_at`, `event_id`;
+            times in Unix ms.
         receiver, group_key, group_labels, wait_ms, interval_ms: see `model.routing.RoutedChannel`.
     """
 

@@ -70,6 +70,7 @@ def test_each_bad_series_is_an_alert_of_its_own() -> None:
             "hold_ms": 0,
         },
         "labels": {"alertname": "hot", "host": "over", "severity": "warning", "team": "db"},
+        "series": dict(A),
         "annotations": {},
         "value": 6.0,
         "starts_at": HOUR_MS,
