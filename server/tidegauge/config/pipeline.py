@@ -163,6 +163,19 @@ class AlertsConfig:
         "Whether pending and firing alerts are series, too: `ALERTS`, `ALERTS_FOR_STATE`.",
         choices=("on", "off"),
     )
+    rules_dir: str = setting(
+        "TIDEGAUGE_RULES_DIR",
+        "",
+        "Folder of Prometheus's rule files (`*.yml`, `*.yaml`) that the evaluator loads at start "
+        "and on change; empty: none.",
+    )
+    rules_scan_s: int = setting(
+        "TIDEGAUGE_RULES_SCAN_SECONDS",
+        10,
+        "How often that folder is looked at.",
+        low=1,
+        high=3600,
+    )
     shipped_rules: str = setting(
         "TIDEGAUGE_SHIPPED_RULES",
         "on",

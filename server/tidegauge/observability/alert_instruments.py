@@ -19,6 +19,7 @@ class AlertInstruments:
         changes: changes of state by the new `state`.
         firing: alerts that fire now; 0 in an evaluator that stands by.
         results_lost: samples that rules gave and that could not be stored.
+        faulty_files: rule files of the watched folder that cannot be loaded.
         leading: 1 in the evaluator that holds the lease.
     """
 
@@ -47,6 +48,12 @@ class AlertInstruments:
         )
         self.firing = Gauge(
             "alerts_firing", "Alerts that fire.", multiprocess_mode="livesum", registry=registry
+        )
+        self.faulty_files = Gauge(
+            "alert_rule_files_faulty",
+            "Rule files of TIDEGAUGE_RULES_DIR that cannot be loaded.",
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self.leading = Gauge(
             "alert_evaluator_leading",

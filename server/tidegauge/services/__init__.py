@@ -9,7 +9,7 @@
 - `people`: accounts, sessions, tokens and the audit log.
 - `notifications`: the delivery from the outbox. `alertmanager`: the alerts that others post.
 - `upkeep`: what the evaluator that leads looks after: sizes, the heartbeat;
-  `shipped_rules`: the rules about Tidegauge itself.
+  `shipped_rules`: the rules about Tidegauge itself; `rule_folder`: those of a folder.
 - `commands`: what a command works on the database with.
 - `exposing`: what a process without the API shows of itself.
 - `kept_alive`: a thread whose work is started again when it fails; `pulse`: whether it hangs.

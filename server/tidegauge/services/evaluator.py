@@ -45,6 +45,7 @@ from tidegauge.services.parts import (
     open_storage_parts,
 )
 from tidegauge.services.pulse import Pulse
+from tidegauge.services.rule_folder import WatchedRules
 from tidegauge.services.shipped_rules import ShippedRules, choose_shipped_rules
 from tidegauge.services.storing import Storing, open_storing
 from tidegauge.services.upkeep import Sizes, make_heartbeat
@@ -88,6 +89,7 @@ class EvaluatorServices:
     tracing: Tracing
     health: Health = field(init=False)
     _threads: dict[str, KeptAlive] = field(init=False)
+    _watched: WatchedRules = field(init=False)
     _own_metrics: KeptAlive | None = field(init=False, default=None)
     _exposition: Exposition | None = field(init=False, default=None)
 
@@ -101,6 +103,7 @@ class EvaluatorServices:
                 "database": timed_check(self.storage.ping, monotonic=self.tools.monotonic),
                 "rules": self.turns.check,
                 "outbox": self.delivering.check,
+                "rule-files": self._watched.check,
                 **{name: thread.check for name, thread in self._threads.items()},
             },
             monotonic=self.tools.monotonic,
@@ -131,6 +134,13 @@ class EvaluatorServices:
             is_leading=leads,
             log=self.tools.log,
         )
+        self._watched = WatchedRules(
+            config=self.config,
+            tables=self.storage.alerts,
+            tools=self.tools,
+            meters=self.meters.alerts,
+            leads=leads,
+        )
         works = {
             "evaluator": self.turns.run,
             "delivery": self.deliver,
@@ -138,6 +148,8 @@ class EvaluatorServices:
             "shipped-rules": shipped.run,
             "retention": past.run,
         }
+        if self.config.alerts.rules_dir:
+            works["watched-rules"] = self._watched.run
         if self.config.notify.heartbeat_url:
             checks = {"rules": self.turns.check, "outbox": self.delivering.check}
             heartbeat = make_heartbeat(
