@@ -17,8 +17,9 @@ WITH new AS (
 ), timed AS (
     SELECT group_hash, coalesce(
         (
-            SELECT min(next_attempt_at) FROM notifications AS gathering
+            SELECT next_attempt_at FROM notifications AS gathering
             WHERE gathering.group_hash = groups.group_hash AND state = 'pending' AND attempts = 0
+            ORDER BY id LIMIT 1
         ),
         (
             SELECT max(finished_at) + make_interval(secs => groups.interval_ms / 1000.0)
