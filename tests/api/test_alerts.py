@@ -229,6 +229,7 @@ def test_alerts_and_their_history_are_shown(services: Services, ada: FlaskClient
             "fired_at": 2000,
             "resolved_at": None,
             "acknowledgement": None,
+            "notification_failed": False,
         }
     ]
     assert shown["last_evaluation"]["error"] == ""
@@ -459,3 +460,20 @@ def test_recording_rules_are_shown_in_the_order_of_their_group(
         }
     ]
     assert group["rules"][2]["health"] == "unknown"
+
+
+def test_an_alert_says_whether_somebody_was_to_hear_of_it_and_did_not(
+    services: Services, ada: FlaskClient
+) -> None:
+    tables = services.storage.alerts
+    assert tables is not None
+    rule_id = add(ada)["id"]
+    fire(services, rule_id)
+    before = ada.get(f"{API}/{rule_id}").get_json()["data"]["alerts"][0]
+
+    tables.outbox.mark_failed(*tables.outbox.claim_due(limit=9, claim_s=60), answer="410 gone")
+
+    after = ada.get(f"{API}/{rule_id}").get_json()["data"]["alerts"][0]
+    (event,) = ada.get(f"{API}/{rule_id}/history").get_json()["data"]
+    assert (before["notification_failed"], after["notification_failed"]) == (False, True)
+    assert event["notification_failed"] is True

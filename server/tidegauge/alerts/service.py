@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -27,11 +27,13 @@ class RuleView:
 
     Args:
         acknowledged: what somebody has taken on of them, by the event by which it began to fire.
+        unheard: the events of which somebody was to hear and did not.
     """
 
     stored: StoredRule
     standing: list[AlertInstance]
     acknowledged: Mapping[int, Acknowledgement] = field(default_factory=dict)
+    unheard: Collection[int] = ()
 
 
 class AlertService:
@@ -100,7 +102,9 @@ class AlertService:
         Raises:
             NotFound, Unavailable.
         """
-        return self._view([self._find(rule_id)])[0]
+        view = self._view([self._find(rule_id)])[0]
+        unheard = self._events.read_unheard([one.event_id for one in view.standing])
+        return replace(view, unheard=unheard)
 
     def change(self, rule_id: int, rule: AlertRule, principal: Principal, actor: Actor) -> RuleView:
         """Put a rule in the place of another; where it asks something else its alerts end.

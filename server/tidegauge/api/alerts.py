@@ -160,7 +160,11 @@ def read_history(rule_id: int) -> Response:
 def _answer(view: RuleView) -> Response:
     rule = view.stored.rule
     standing = [
-        _describe_alert(rule, one, view.acknowledged.get(one.event_id)) for one in view.standing
+        {
+            **_describe_alert(rule, one, view.acknowledged.get(one.event_id)),
+            "notification_failed": one.event_id in view.unheard,
+        }
+        for one in view.standing
     ]
     return json_response(
         {"data": {**_describe_rule(view, current_principal()), "alerts": standing}}

@@ -42,6 +42,9 @@ FROM alert_events
 WHERE at BETWEEN %(start)s AND %(end)s AND (state = 'firing' OR previous = 'firing')
 ORDER BY id DESC LIMIT %(limit)s
 """
+_READ_UNHEARD = """
+SELECT id FROM alert_events WHERE id = ANY (%s::bigint[]) AND notification_failed
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,16 @@ class AlertEvents:
             Unavailable.
         """
         return self._read(_READ_RANGE, {"limit": limit}, start_ms, end_ms)
+
+    def read_unheard(self, ids: Sequence[int]) -> frozenset[int]:
+        """Return which of these events somebody was to hear of, and that was given up.
+
+        Raises:
+            Unavailable.
+        """
+        with self._pool.transaction(at_most_s=_AT_MOST_S) as lent:
+            lent.execute(_READ_UNHEARD, (list(ids),))
+            return frozenset(row[0] for row in lent.fetchall())
 
     def _read(
         self, statement: str, values: Mapping[str, object], start_ms: int | None, end_ms: int | None
