@@ -16,16 +16,21 @@ from tidegauge.query.parsing import QueryParser
 from tidegauge.storage.alert_rules import AlertRules
 
 FILE = "tidegauge"
+# Where their pages are, as the file has it: a path in the repository.
+RUNBOOKS = "docs/runbooks/"
 # Whoever is told of the others is not told of those: they only show that alerts are at work.
 FOR_NOBODY = "none"
 
 
-def read_shipped_rules(*, parser: QueryParser, off: Collection[str] = ()) -> list[AlertRule]:
+def read_shipped_rules(
+    *, parser: QueryParser, off: Collection[str] = (), runbooks: str = RUNBOOKS
+) -> list[AlertRule]:
     """Return the shipped rules.
 
     Args:
         parser: reads their queries.
         off: names of those that are not wanted.
+        runbooks: what the addresses of their pages begin with.
     Raises:
         InvalidInput: there is none of such a name.
     """
@@ -35,7 +40,7 @@ def read_shipped_rules(*, parser: QueryParser, off: Collection[str] = ()) -> lis
     unknown = sorted(set(off) - {rule.name for rule in rules})
     if unknown:
         raise InvalidInput(f'there is no shipped rule "{unknown[0]}"')
-    return [rule for rule in rules if rule.name not in off]
+    return [_place_page(rule, runbooks) for rule in rules if rule.name not in off]
 
 
 def load_shipped_rules(
@@ -75,3 +80,8 @@ def load_shipped_rules(
         for rule in wanted
     ]
     return load_rules(store, FILE, told, actor, clock_ms=clock_ms)
+
+
+def _place_page(rule: AlertRule, runbooks: str) -> AlertRule:
+    page = rule.annotations["runbook_url"].removeprefix(RUNBOOKS)
+    return replace(rule, annotations={**rule.annotations, "runbook_url": runbooks + page})

@@ -188,6 +188,11 @@ class AlertsConfig:
         "",
         "Names of shipped rules that are not wanted, with commas between.",
     )
+    runbooks_url: str = setting(
+        "TIDEGAUGE_RUNBOOKS_URL",
+        "docs/runbooks/",
+        "What the addresses of their runbooks begin with: where you keep these pages for reading.",
+    )
     resolve_timeout_s: int = setting(
         "TIDEGAUGE_ALERTS_RESOLVE_TIMEOUT_SECONDS",
         300,

@@ -28,6 +28,7 @@ def choose_shipped_rules(config: Config) -> list[AlertRule]:
         rules = read_shipped_rules(
             parser=QueryParser(max_depth=config.query.max_depth),
             off={name.strip() for name in config.alerts.shipped_rules_off.split(",")} - {""},
+            runbooks=config.alerts.runbooks_url,
         )
     except InvalidInput as exc:
         raise ConfigError(f"TIDEGAUGE_SHIPPED_RULES_OFF: {exc.message}") from exc

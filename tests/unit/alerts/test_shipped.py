@@ -162,5 +162,14 @@ def test_settings_leave_some_or_all_of_them_out() -> None:
         choose(shipped_rules_off="TidegaugeQueueDep")
 
 
+def test_the_pages_are_where_the_settings_say() -> None:
+    config = Config(alerts=AlertsConfig(runbooks_url="https://wiki.example.org/t/"))
+
+    first = choose_shipped_rules(config)[0]
+
+    assert first.annotations["runbook_url"] == "https://wiki.example.org/t/Watchdog.md"
+    assert first.annotations["summary"] == RULES[0].annotations["summary"]
+
+
 def test_without_own_metrics_there_are_no_rules_about_them() -> None:
     assert choose_shipped_rules(Config(trace=TraceConfig(own_metrics_s=0))) == []
