@@ -17,6 +17,7 @@ DELETE FROM notifications WHERE id IN (
     WHERE old.created_at < now() - make_interval(days => %(keep_days)s)
         AND old.state <> 'pending' AND NOT old.standing
         AND NOT EXISTS (SELECT FROM alert_instances WHERE event_id = old.event_id)
+        AND NOT EXISTS (SELECT FROM external_alerts WHERE event_id = old.event_id)
     ORDER BY old.created_at LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -26,6 +27,7 @@ DELETE FROM alert_events WHERE id IN (
     SELECT id FROM alert_events AS old
     WHERE old.at < now() - make_interval(days => %(keep_days)s)
         AND NOT EXISTS (SELECT FROM alert_instances WHERE event_id = old.id)
+        AND NOT EXISTS (SELECT FROM external_alerts WHERE event_id = old.id)
         AND NOT EXISTS (SELECT FROM notifications WHERE notifications.event_id = old.id)
     ORDER BY old.at LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -42,14 +42,14 @@ FROM notifications WHERE created_at BETWEEN %(start)s AND %(end)s
 _RULES = """
 WITH fired AS (
     SELECT rule_id, rule_name, id, at, details,
-        (
-            SELECT max(ended.at) FROM alert_events AS ended
+        coalesce((
+            SELECT ended.at FROM alert_events AS ended
             WHERE ended.rule_id = began.rule_id
                 AND jsonb_hash(ended.labels) = jsonb_hash(began.labels)
                 AND ended.labels = began.labels
                 AND ended.id < began.id AND ended.previous = 'firing'
-                AND ended.at > began.at - make_interval(secs => %(flap_s)s)
-        ) IS NOT NULL AS flaps
+            ORDER BY ended.id DESC LIMIT 1
+        ) > began.at - make_interval(secs => %(flap_s)s), false) AS flaps
     FROM alert_events AS began
     WHERE began.state = 'firing' AND began.at BETWEEN %(start)s AND %(end)s
 ), firings AS (
