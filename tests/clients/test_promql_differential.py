@@ -30,7 +30,7 @@ CHANGED_IN_3 = {
     r"^holt_winters": "it is called double_exponential_smoothing",
     r" atan2 ": "it takes the metric's name away, as the other operators do",
     r"^(rate|increase)\(d_requests_total\[20m": "what is below zero is cut off in more cases",
-    r"^(?!last_|avg_over_time\(node).*\[\w+:\w*\]": "windows are open on the left, and steps of subqueries lie on their edges",
+    r"^(?!last_|avg_over_time\(node).*\[\w+:\w*\]": "windows are open on the left",
 }
 
 
