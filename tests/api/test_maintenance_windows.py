@@ -224,6 +224,22 @@ def test_a_preview_of_a_silence_says_what_it_would_mute_and_mutes_nothing(
     assert refused.status_code == 400
 
 
+def test_a_preview_shows_alerts_that_others_posted(
+    editor: FlaskClient, client_of: Callable[[Role], FlaskClient]
+) -> None:
+    labels = {"alertname": "disk is full", "host": "db-9"}
+    posted = client_of("admin").post("/alertmanager/api/v2/alerts", json=[{"labels": labels}])
+    assert posted.status_code == 200, posted.get_data(as_text=True)
+
+    response = editor.post("/api/v1/silences/preview", json={"matchers": BODY["matchers"]})
+
+    data = response.get_json()["data"]
+    assert data["alerts"] == [
+        {"rule_id": None, "rule": "disk is full", "labels": labels, "state": "firing"}
+    ]
+    assert data["last_7_days"]["fired"] == 1
+
+
 def test_a_preview_of_a_window_counts_what_fired_while_it_would_have_been_open(
     services: Services, editor: FlaskClient
 ) -> None:

@@ -9,7 +9,8 @@ from tidegauge.alerts.payloads import alert_labels
 from tidegauge.alerts.recurrence import find_zone, list_occurrences
 from tidegauge.alerts.service import AlertService
 from tidegauge.model.alerts import ACTIVE_STATES, AlertState
-from tidegauge.model.labels import Labels
+from tidegauge.model.external_alerts import ExternalAlert
+from tidegauge.model.labels import Labels, find_label
 from tidegauge.model.maintenance import MaintenanceWindow
 from tidegauge.model.matchers import Matcher
 from tidegauge.model.silences import fit
@@ -21,16 +22,16 @@ _MANY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class StandingAlert:
-    """An alert that is pending or fires.
+class FittingAlert:
+    """An alert that is pending or fires, and would be muted.
 
     Args:
-        rule_id, rule_name: its rule.
+        rule_id, rule_name: its rule; of one that others posted None, and its `alertname`.
         labels: with those of the rule.
         state: where it stands.
     """
 
-    rule_id: int
+    rule_id: int | None
     rule_name: str
     labels: Labels
     state: AlertState
@@ -48,7 +49,7 @@ class Preview:
         complete: whether all events of that time were looked at, or the newest MAX_EVENTS only.
     """
 
-    shown: Sequence[StandingAlert]
+    shown: Sequence[FittingAlert]
     standing: int
     fired: int
     muted: int
@@ -60,11 +61,18 @@ class MutingPreview:
 
     Args:
         alerts: the rules, their alerts and what these went through.
+        list_posted: returns the alerts of others that fire.
         clock_ms: Unix ms.
     """
 
-    def __init__(self, *, alerts: AlertService, clock_ms: Callable[[], int]) -> None:
-        self._alerts, self._clock_ms = alerts, clock_ms
+    def __init__(
+        self,
+        *,
+        alerts: AlertService,
+        list_posted: Callable[[], Sequence[ExternalAlert]],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._alerts, self._list_posted, self._clock_ms = alerts, list_posted, clock_ms
 
     def of_silence(self, matchers: Sequence[Matcher]) -> Preview:
         """Return what a silence would mute if it were there at all times.
@@ -109,11 +117,16 @@ class MutingPreview:
             complete=len(events) < MAX_EVENTS,
         )
 
-    def _list_standing(self) -> list[StandingAlert]:
-        return [
-            StandingAlert(rule.id, rule.name, alert_labels(rule, alert), alert.state)
+    def _list_standing(self) -> list[FittingAlert]:
+        own = [
+            FittingAlert(rule.id, rule.name, alert_labels(rule, alert), alert.state)
             for view in self._alerts.list_all()
             for rule in (view.stored.rule,)
             for alert in view.standing
             if alert.state in ACTIVE_STATES
         ]
+        posted = [
+            FittingAlert(None, find_label(one.labels, "alertname"), one.labels, one.state)
+            for one in self._list_posted()
+        ]
+        return own + posted

@@ -147,7 +147,11 @@ def muting_preview() -> MutingPreview:
     Raises:
         Unavailable: the app that handles this request has no alerts.
     """
-    return MutingPreview(alerts=alerts(), clock_ms=services().clock_ms)
+    return MutingPreview(
+        alerts=alerts(),
+        list_posted=alertmanager().external.list_firing,
+        clock_ms=services().clock_ms,
+    )
 
 
 def routing() -> RoutingService:
