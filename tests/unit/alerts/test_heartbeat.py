@@ -10,8 +10,12 @@ import structlog
 from structlog.testing import CapturingLogger
 from tidegauge.alerts.heartbeat import Heartbeat
 from tidegauge.alerts.notifiers.posting import Poster
-from tidegauge.config import NotifyConfig
-from tidegauge.errors import InvalidInput
+from tidegauge.config import Config, NotifyConfig
+from tidegauge.errors import ConfigError, InvalidInput
+from tidegauge.observability.meters import Meters
+from tidegauge.services.parts import Tools
+from tidegauge.services.pulse import Pulse
+from tidegauge.services.upkeep import make_heartbeat
 
 from tests.support.receivers import Receiver, run_receiver
 
@@ -122,3 +126,38 @@ def test_private_addresses_are_reached_only_where_allowed(receiver: Receiver) ->
 def test_what_is_no_url_is_refused_at_once() -> None:
     with pytest.raises(InvalidInput, match="not http or https"):
         Watched("ftp://example.org/")
+
+
+def test_it_is_withheld_while_a_loop_does_not_come_round(receiver: Receiver) -> None:
+    now_s = [100.0]
+    delivering = Pulse(30, monotonic=lambda: now_s[0])
+    notify = NotifyConfig(heartbeat_url=receiver.url, webhook_allow_private="127.0.0.0/8")
+    meters = Meters()
+    heartbeat = make_heartbeat(
+        Config(notify=notify),
+        Tools(log=structlog.get_logger()),
+        meters,
+        leads=lambda: True,
+        checks={"outbox": delivering.check},
+    )
+    outcomes = [heartbeat.beat()]
+
+    now_s[0] += 31
+    outcomes.append(heartbeat.beat())
+    delivering.beat()
+    outcomes.append(heartbeat.beat())
+
+    assert outcomes == ["sent", "withheld", "sent"]
+    assert len(receiver.posted) == 2
+    assert meters.figures().by_label("heartbeats_total", "outcome") == {"sent": 2, "withheld": 1}
+
+
+def test_a_setting_that_is_no_url_is_told_at_the_start() -> None:
+    with pytest.raises(ConfigError, match=r"TIDEGAUGE_HEARTBEAT_URL: .*not http or https"):
+        make_heartbeat(
+            Config(notify=NotifyConfig(heartbeat_url="mailto:ops")),
+            Tools(log=structlog.get_logger()),
+            Meters(),
+            leads=lambda: True,
+            checks={},
+        )
