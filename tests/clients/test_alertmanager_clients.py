@@ -165,6 +165,7 @@ def test_what_prometheus_posts_is_listed_as_prometheus_knows_it(posting: Posting
     assert shown["annotations"] == own["annotations"] == {"summary": "full: 1"}
     assert own["activeAt"][:19] < shown["startsAt"][:19]
     assert shown["receivers"] == [{"name": "ops"}]
+    assert listed(posting, "?receiver=rest")[0]["labels"]["alertname"] == "Quiet"
     assert shown["generatorURL"].endswith("/graph?g0.expr=vector%281%29&g0.tab=1")
 
 

@@ -11,7 +11,7 @@ from tidegauge.alerts.payloads import alert_annotations, alert_labels
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.telling import choose_channels
 from tidegauge.model.alerts import AlertState
-from tidegauge.model.labels import Labels
+from tidegauge.model.labels import EMPTY_LABELS, Labels
 from tidegauge.model.routing import RoutedChannel, Routing
 from tidegauge.model.silences import Muting
 
@@ -119,7 +119,8 @@ class StandingAlerts:
                     ends_ms=max(now_ms, seen_ms) + self._timeout_ms,
                     silenced_by=_find(silences, "silence_id", labels, now_ms),
                     muted_by=_find(silences, "maintenance_window_id", labels, now_ms),
-                    groups=_make_groups(rule.id, choose_channels(rule, labels, routing)),
+                    groups=_make_groups(rule.id, choose_channels(rule, labels, routing))
+                    or _find_unheard(routing, labels),
                 )
 
     def _list_posted(self, routing: Routing, silences: list[Muting]) -> Iterator[StandingAlert]:
@@ -134,7 +135,8 @@ class StandingAlerts:
                 ends_ms=alert.ends_ms,
                 silenced_by=_find(silences, "silence_id", alert.labels, now_ms),
                 muted_by=_find(silences, "maintenance_window_id", alert.labels, now_ms),
-                groups=_make_groups(0, routing.choose(alert.labels)),
+                groups=_make_groups(0, routing.choose(alert.labels))
+                or _find_unheard(routing, alert.labels),
             )
 
 
@@ -160,6 +162,12 @@ def _make_groups(rule_id: int, chosen: Sequence[RoutedChannel]) -> tuple[AlertGr
         for one in chosen
     ]
     return tuple(dict.fromkeys(groups))
+
+
+def _find_unheard(routing: Routing, labels: Labels) -> tuple[AlertGroup, ...]:
+    """Return the receivers without channels that an alert goes to."""
+    steps = routing.explain(labels)
+    return tuple(AlertGroup(one.receiver, EMPTY_LABELS, one.path) for one in steps if one.chosen)
 
 
 def _find(mutings: list[Muting], kind: str, labels: Labels, now_ms: int) -> tuple[int, ...]:

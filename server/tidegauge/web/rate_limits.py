@@ -18,6 +18,7 @@ from tidegauge.web.identity import current_principal
 
 _KINDS = {
     "metrics:write": "ingest",
+    "alert:post": "ingest",
     "annotation:create": "ingest",
     "query:read": "query",
     "annotation:read": "query",
