@@ -50,7 +50,7 @@ class Evaluator:
         asker: evaluates single rules.
         workers: those who ask side by side.
         recent: shows rules what others gave just now.
-        results: stores what rules give as series; None: nothing is.
+        results: stores what rules give as series.
         parser: reads queries.
         live: gets a copy of where alerts stand.
         meters: the instruments.

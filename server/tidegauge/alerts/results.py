@@ -10,16 +10,17 @@ from typing import Protocol
 import numpy as np
 from structlog.typing import FilteringBoundLogger
 
-from tidegauge.errors import TidegaugeError
+from tidegauge.errors import TidegaugeError, Unavailable
 from tidegauge.model.labels import Labels
 from tidegauge.model.stale import STALE_NAN
 from tidegauge.observability.alert_instruments import AlertInstruments
-from tidegauge.storage.alert_lease import LeaseLost
 
 SEND_TIMEOUT_S = 1.0
 # Nobody waits for a queue that is away more often than this: alerts go first.
 PAUSE_S = 5.0
 MAX_HELD_SAMPLES = 200_000
+# What has gathered is stored bit by bit: a batch must be durable within the time.
+MAX_SENT_SAMPLES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +121,47 @@ class Results:
             self._give_up_oldest()
             return
         with self._holding(token):
-            self._try()
+            until_s = self._monotonic() + SEND_TIMEOUT_S
+            while self._held and (left_s := until_s - self._monotonic()) > 0:
+                if not self._try(self._count_first(), left_s):
+                    return
 
-    def _try(self) -> None:
-        labels = [labels for one in self._held for labels in one.labels]
+    def _try(self, count: int, timeout_s: float) -> bool:
+        """Store so many of what is held; return whether more may be tried now."""
+        first = self._held[:count]
+        labels = [labels for one in first for labels in one.labels]
         times_ms = np.repeat(
-            np.array([one.time_ms for one in self._held], np.int64),
-            [len(one.labels) for one in self._held],
+            np.array([one.time_ms for one in first], np.int64), [len(one.labels) for one in first]
         )
-        values = np.concatenate([one.values for one in self._held])
+        values = np.concatenate([one.values for one in first])
         try:
-            refused = self._store(labels, times_ms, values, timeout_s=SEND_TIMEOUT_S)
-        except LeaseLost:
-            raise
-        except TidegaugeError as exc:
+            refused = self._store(labels, times_ms, values, timeout_s=timeout_s)
+        except Unavailable as exc:
             if not self._away:
                 self._log.error("results of rules cannot be stored now", reason=exc.message)
             self._away, self._again_s = True, self._monotonic() + PAUSE_S
             self._give_up_oldest()
-            return
+            return False
+        except TidegaugeError as exc:
+            # To send these again would be no use.
+            refused = [exc.message] * len(labels)
         if self._away:
             self._log.info("results of rules are stored again")
-        self._away, self._held = False, []
+        self._away, self._held = False, self._held[count:]
         if refused:
             self._meters.results_lost.inc(len(refused))
             self._log.warning("results of rules are refused", count=len(refused), first=refused[0])
+        return True
+
+    def _count_first(self) -> int:
+        """Return how many of what is held make a batch of bounded size; at least one."""
+        count = samples = 0
+        for one in self._held:
+            samples += len(one.labels)
+            if count and samples > MAX_SENT_SAMPLES:
+                break
+            count += 1
+        return count
 
     def _give_up_oldest(self) -> None:
         count = sum(len(one.labels) for one in self._held)
