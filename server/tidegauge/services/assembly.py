@@ -13,7 +13,6 @@ from tidegauge.alerts.backtest.service import BacktestService
 from tidegauge.alerts.explain import Explainer
 from tidegauge.alerts.maintenance import MaintenanceService
 from tidegauge.alerts.marks import list_marks
-from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.routing import CurrentRouting, RoutingService
 from tidegauge.alerts.service import AlertService
 from tidegauge.alerts.silencing import SilenceService
@@ -35,7 +34,7 @@ from tidegauge.query.raw import RawReads
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
-from tidegauge.services.alertmanager import make_alertmanager
+from tidegauge.services.alertmanager import make_alertmanager, make_mutings
 from tidegauge.services.api import Services
 from tidegauge.services.asking import make_admission, make_engine
 from tidegauge.services.dashboards import make_dashboards
@@ -210,9 +209,7 @@ def _make_explainer(storage: StorageParts, query: QueryService, tools: Tools) ->
     return Explainer(
         rules=storage.alerts.rules,
         ledger=storage.alerts.ledger,
-        mutings=Mutings(
-            silences=storage.alerts.silences, windows=storage.alerts.windows, log=tools.log
-        ),
+        mutings=make_mutings(tools, storage.alerts),
         acknowledgements=storage.alerts.acknowledgements,
         read_routing=CurrentRouting(routes=storage.alerts.routes, log=tools.log).read,
         query=query,
