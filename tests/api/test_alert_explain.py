@@ -332,3 +332,19 @@ def test_who_may_not_see_alerts_is_told_nothing(services: Services) -> None:
 
     assert client_of(services, STRANGER).get(f"{API}?host=a").status_code == 401
     assert client_of(services, LOCAL).get(f"{API}?host=a").status_code == 200
+
+
+def test_an_alert_that_others_posted_is_explained_too(
+    services: Services, client: FlaskClient
+) -> None:
+    add_rule(services)
+    body = [{"labels": {"alertname": "DiskFull", "host": "b"}}]
+    assert client.post("/alertmanager/api/v2/alerts", json=body).status_code == 200
+
+    (said,) = ask(client, alertname="DiskFull")
+    (also,) = ask(client, host="b")
+
+    assert (said["state"], said["rule"]) == ("firing", None)
+    assert "not notified: " in said["summary"]
+    assert said["answer"]["reason"].startswith("others post this alert")
+    assert also["labels"] == said["labels"]

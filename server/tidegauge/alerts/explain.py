@@ -107,7 +107,10 @@ class _Look:
     standing: dict[Labels, Standing] = field(default_factory=dict)
 
 
-_Found = tuple[_Look, Labels, Standing]
+# Without a look at a rule: others posted it.
+_Found = tuple[_Look | None, Labels, Standing]
+
+_POSTED = Answer(False, reason="others post this alert; no query of ours finds it")
 
 
 class Explainer:
@@ -147,33 +150,26 @@ class Explainer:
             InvalidInput: neither a rule nor labels are asked for. NotFound: no such rule, or none
                 could have such alerts. Unavailable.
         """
-        fitting = self._find_rules(asked)
         at_ms = self._clock_ms() if asked.time_ms is None else asked.time_ms
-        alerts = self._rules.read_instances([one.rule.id for one in fitting])
-        # Those that have such alerts come first: they are what somebody asks about.
-        fitting.sort(key=lambda one: not _has_alert(asked, one.rule, alerts.get(one.rule.id, ())))
-        routing, muting = self._read_routing(), self._mutings.read_standing(at_ms)
-        until_s = self._monotonic() + ALL_QUERIES_S
-        found = _choose(
-            asked,
-            [
-                self._look(asked, one, alerts.get(one.rule.id, ()), at_ms, until_s)
-                for one in fitting[:MAX_RULES]
-            ],
-        )
+        posted = self._find_posted(asked, at_ms)
+        fitting = self._find_rules(asked)
+        if not fitting and not posted:
+            raise NotFound("no alert rule could have an alert with these labels")
+        found = [*posted, *self._look_at(asked, fitting, at_ms, known=bool(posted))]
         found.sort(key=lambda one: _BY_STATE[one[2].state])
+        routing, muting = self._read_routing(), self._mutings.read_standing(at_ms)
         explanations = []
         for look, labels, standing in found[:MAX_ALERTS]:
-            mutes = [_tell_mute(one, at_ms) for one in muting if one.covers(labels, at_ms)]
-            steps, channels = _route(look.stored.rule, labels, routing)
+            rule = None if look is None else look.stored.rule
+            steps, channels = _route(rule, labels, routing)
             explained = Explanation(
-                rule=look.stored.rule,
+                rule=rule,
                 at_ms=at_ms,
                 labels=labels,
-                answer=_answer(look, labels),
+                answer=_POSTED if look is None else _answer(look, labels),
                 standing=standing,
-                last=look.stored.last if asked.time_ms is None else None,
-                mutes=mutes,
+                last=look.stored.last if look is not None and asked.time_ms is None else None,
+                mutes=[_tell_mute(one, at_ms) for one in muting if one.covers(labels, at_ms)],
                 steps=steps,
                 channels=channels,
                 told=(),
@@ -182,18 +178,37 @@ class Explainer:
             explanations.append(self._add_told(explained))
         return Explained(explanations, len(fitting), _leave_out(len(fitting), len(found)))
 
+    def _look_at(
+        self, asked: Asked, fitting: list[StoredRule], at_ms: int, *, known: bool
+    ) -> list[_Found]:
+        alerts = self._rules.read_instances([one.rule.id for one in fitting])
+        # Those that have such alerts come first: they are what somebody asks about.
+        fitting.sort(key=lambda one: not _has_alert(asked, one.rule, alerts.get(one.rule.id, ())))
+        until_s = self._monotonic() + ALL_QUERIES_S
+        looks = [
+            self._look(asked, one, alerts.get(one.rule.id, ()), at_ms, until_s)
+            for one in fitting[:MAX_RULES]
+        ]
+        return _choose(asked, looks, known=known)
+
+    def _find_posted(self, asked: Asked, at_ms: int) -> list[_Found]:
+        if asked.rule_id is not None or not asked.selectors:
+            return []
+        events = self._ledger.read_last_events(None, until_ms=at_ms)
+        return [
+            (None, one.labels, Standing(one.state, one.at_ms))
+            for one in events
+            if asked.takes(one.labels)
+        ]
+
     def _find_rules(self, asked: Asked) -> list[StoredRule]:
         if asked.rule_id is None:
             if not asked.selectors:
                 raise InvalidInput("name the alert: rule_id, match[], or labels like host=db1")
-            fitting = [one for one in self._rules.read_all() if asked.may_take(one.rule)]
-        else:
-            if not 0 < asked.rule_id <= MAX_ID:
-                raise NotFound(f"there is no alert rule {asked.rule_id}")
-            fitting = [self._rules.read(asked.rule_id)]
-        if not fitting:
-            raise NotFound("no alert rule could have an alert with these labels")
-        return fitting
+            return [one for one in self._rules.read_all() if asked.may_take(one.rule)]
+        if not 0 < asked.rule_id <= MAX_ID:
+            raise NotFound(f"there is no alert rule {asked.rule_id}")
+        return [self._rules.read(asked.rule_id)]
 
     def _look(
         self,
@@ -232,7 +247,9 @@ class Explainer:
             return Outcome(error=fault.message)
 
     def _add_told(self, one: Explanation) -> Explanation:
-        events = self._ledger.read_events(one.rule.id, one.labels, until_ms=one.at_ms, limit=EVENTS)
+        events = self._ledger.read_events(
+            None if one.rule is None else one.rule.id, one.labels, until_ms=one.at_ms, limit=EVENTS
+        )
         # Of the last firing: its beginning, and what came after it.
         began = next((event.id for event in events if event.state is AlertState.FIRING), None)
         if began is None:
@@ -253,7 +270,7 @@ def _has_alert(asked: Asked, rule: AlertRule, alerts: Sequence[AlertInstance]) -
     return any(asked.takes(alert_labels(rule, one)) for one in alerts)
 
 
-def _choose(asked: Asked, looks: Sequence[_Look]) -> list[_Found]:
+def _choose(asked: Asked, looks: Sequence[_Look], *, known: bool) -> list[_Found]:
     found: list[_Found] = []
     without: list[_Look] = []
     for look in looks:
@@ -266,8 +283,9 @@ def _choose(asked: Asked, looks: Sequence[_Look]) -> list[_Found]:
             without.append(look)
     # Where other rules know such a series, those that do not are of no interest; but one whose
     # query failed may have missed it.
-    told = [one for one in without if not found or one.outcome.error]
-    return found + [(one, asked.wanted_labels(), Standing(AlertState.INACTIVE)) for one in told]
+    told = [one for one in without if not (found or known) or one.outcome.error]
+    wanted = asked.wanted_labels()
+    return [*found, *((one, wanted, Standing(AlertState.INACTIVE)) for one in told)]
 
 
 def _answer(look: _Look, labels: Labels) -> Answer:
@@ -283,9 +301,9 @@ def _answer(look: _Look, labels: Labels) -> Answer:
 
 
 def _route(
-    rule: AlertRule, labels: Labels, routing: Routing
+    rule: AlertRule | None, labels: Labels, routing: Routing
 ) -> tuple[Sequence[RouteStep], Sequence[RoutedChannel]]:
-    if rule.channels:
+    if rule is not None and rule.channels:
         return (), [RoutedChannel(one) for one in rule.channels]
     return routing.explain(labels), routing.choose(labels)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tidegauge.model.alerts import AlertRule, AlertState, LastEvaluation
+from tidegauge.model.alerts import AlertRule, AlertState, Condition, LastEvaluation
 from tidegauge.model.labels import Labels
 from tidegauge.model.routing import RoutedChannel, RouteStep
 from tidegauge.promql.durations import NS_PER_MS, format_duration
@@ -74,7 +74,7 @@ class Explanation:
     """All there is to say of one alert at one moment.
 
     Args:
-        rule: as it is now.
+        rule: as it is now; None: others posted the alert.
         at_ms: the moment, Unix ms.
         labels: the alert's; where no series fits, what was asked for.
         answer: what the rule's query says then.
@@ -87,7 +87,7 @@ class Explanation:
         acknowledgement: who took that on.
     """
 
-    rule: AlertRule
+    rule: AlertRule | None
     at_ms: int
     labels: Labels
     answer: Answer
@@ -110,26 +110,26 @@ def _sum_up(one: Explanation) -> str:
     if state is AlertState.PENDING:
         held, left = one.standing.held_ms or 0, one.standing.fires_in_ms or 0
         return (
-            f"pending since {since}: held {_duration(held)} of {_duration(one.rule.hold_ms)}, "
+            f"pending since {since}: held {_duration(held)} of {_duration(held + left)}, "
             f"fires in {_duration(left)} if that goes on"
         )
     if state is AlertState.FIRING:
         return f"firing since {since}, {_tell_firing(one)}"
     if state is AlertState.RESOLVED:
         return f"resolved at {since}, {_tell_who(one) or 'nobody had been told that it fired'}"
-    if not one.rule.enabled:
+    if one.rule is not None and not one.rule.enabled:
         return "not evaluated: the rule is switched off"
-    return f"not firing: {_why_not(one)}"
+    return f"not firing: {_why_not(one, one.rule)}"
 
 
-def _why_not(one: Explanation) -> str:
-    if not one.answer.present:
+def _why_not(one: Explanation, rule: AlertRule | None) -> str:
+    if rule is None or not one.answer.present:
         return one.answer.reason
-    bad = f"{one.rule.condition.value} {one.rule.threshold:g}"
+    bad = f"{rule.condition.value} {rule.threshold:g}"
     value = one.answer.value
     if not one.answer.holds:
         return f"the value {value:g} is not {bad}"
-    if one.rule.condition.value == "any":
+    if rule.condition is Condition.ANY:
         bad = "in the answer"
     return f"the value {value:g} is {bad}, and the next evaluation will see it"
 

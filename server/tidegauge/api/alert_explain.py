@@ -10,7 +10,7 @@ from tidegauge.alerts.explanation import Explanation, Mute
 from tidegauge.alerts.notifiers.channels import hide_secrets
 from tidegauge.alerts.payloads import json_number
 from tidegauge.api.alert_acknowledgements import describe_acknowledgement
-from tidegauge.model.alerts import Condition
+from tidegauge.model.alerts import AlertRule, Condition
 from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.model.routing import RoutedChannel
 from tidegauge.query.times import parse_native_time_ms
@@ -72,28 +72,22 @@ def _describe(one: Explanation) -> dict[str, object]:
     return {
         "summary": one.summary,
         "time": one.at_ms,
-        "rule": {
-            "id": rule.id,
-            "name": rule.name,
-            "enabled": rule.enabled,
-            "query": rule.query,
-            "no_data": rule.no_data.value,
-            "on_error": rule.on_error.value,
-            "changed_at": rule.changed_ms,
-        },
+        "rule": None if rule is None else _describe_rule(rule),
         "labels": dict(one.labels),
         "answer": {
             "present": one.answer.present,
             "value": json_number(one.answer.value),
-            "condition": rule.condition.value,
-            "threshold": None if rule.condition is Condition.ANY else rule.threshold,
+            "condition": None if rule is None else rule.condition.value,
+            "threshold": None
+            if rule is None or rule.condition is Condition.ANY
+            else rule.threshold,
             "holds": one.answer.holds,
             "reason": one.answer.reason,
         },
         "state": one.standing.state.value,
         "since": one.standing.since_ms,
         "held_ms": one.standing.held_ms,
-        "duration_ms": rule.hold_ms,
+        "duration_ms": None if rule is None else rule.hold_ms,
         "fires_in_ms": one.standing.fires_in_ms,
         "last_evaluation": None
         if last is None
@@ -115,6 +109,18 @@ def _describe(one: Explanation) -> dict[str, object]:
         "acknowledgement": None
         if one.acknowledgement is None
         else describe_acknowledgement(one.acknowledgement),
+    }
+
+
+def _describe_rule(rule: AlertRule) -> dict[str, object]:
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "enabled": rule.enabled,
+        "query": rule.query,
+        "no_data": rule.no_data.value,
+        "on_error": rule.on_error.value,
+        "changed_at": rule.changed_ms,
     }
 
 

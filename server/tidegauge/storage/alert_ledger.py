@@ -24,6 +24,21 @@ FROM (
 ) AS newest
 ORDER BY labels, id DESC
 """
+_READ_LAST_POSTED = """
+SELECT DISTINCT ON (labels) labels, id, state, previous, value, at, details
+FROM (
+    SELECT * FROM alert_events WHERE rule_id IS NULL AND at <= %(until)s
+    ORDER BY id DESC LIMIT %(newest)s
+) AS newest
+WHERE details @> '{"posted": true}'
+ORDER BY labels, id DESC
+"""
+_READ_POSTED = """
+SELECT labels, id, state, previous, value, at, details FROM alert_events
+WHERE rule_id IS NULL AND jsonb_hash(labels) = jsonb_hash(%(labels)s::jsonb)
+    AND labels = %(labels)s::jsonb AND at <= %(until)s
+ORDER BY id DESC LIMIT %(limit)s
+"""
 _READ_EVENTS = """
 SELECT labels, id, state, previous, value, at, details FROM alert_events
 WHERE rule_id = %(rule_id)s AND jsonb_hash(labels) = jsonb_hash(%(labels)s::jsonb)
@@ -95,21 +110,25 @@ class AlertLedger:
     def __init__(self, *, pool: Pool) -> None:
         self._pool = pool
 
-    def read_last_events(self, rule_id: int, *, until_ms: int) -> list[PastEvent]:
+    def read_last_events(self, rule_id: int | None, *, until_ms: int) -> list[PastEvent]:
         """Return the last event until a moment of each alert of a rule, of those that moved lately.
 
+        Args:
+            rule_id: the rule; None: the alerts that others posted.
         Raises:
             Unavailable.
         """
         values = {"rule_id": rule_id, "until": to_moment(until_ms), "newest": _NEWEST_EVENTS}
-        return [_read_event(row) for row in self._read(_READ_SPELLS, values)]
+        statement = _READ_LAST_POSTED if rule_id is None else _READ_SPELLS
+        return [_read_event(row) for row in self._read(statement, values)]
 
     def read_events(
-        self, rule_id: int, labels: Labels, *, until_ms: int, limit: int
+        self, rule_id: int | None, labels: Labels, *, until_ms: int, limit: int
     ) -> list[PastEvent]:
         """Return the events of one alert until a moment, newest first.
 
         Args:
+            rule_id: its rule; None: others posted it.
             labels: as its events have them, with those of the rule.
         Raises:
             Unavailable.
@@ -120,7 +139,8 @@ class AlertLedger:
             "until": to_moment(until_ms),
             "limit": limit,
         }
-        return [_read_event(row) for row in self._read(_READ_EVENTS, values)]
+        statement = _READ_POSTED if rule_id is None else _READ_EVENTS
+        return [_read_event(row) for row in self._read(statement, values)]
 
     def read_told(self, event_ids: Sequence[int], *, until_ms: int, limit: int) -> list[Told]:
         """Return who was told of these events until a moment, newest first.
