@@ -23,10 +23,8 @@ LOOK_EVERY_S = 0.005
 _LEASE = "SELECT holder, token FROM alert_lease"
 # Whoever writes how alerts stand waits for this, with the lease and the events already written.
 _BLOCK = "LOCK TABLE alert_instances IN SHARE MODE"
-_BLOCKED = """
-SELECT current_setting('application_name') FROM pg_stat_activity
-WHERE pg_blocking_pids(pid) @> ARRAY[pg_backend_pid()]
-"""
+# Sessions, unlike locks, are listed as they were when the transaction first asked.
+_BLOCKED = "SELECT FROM pg_locks WHERE relation = 'alert_instances'::regclass AND NOT granted"
 
 
 class LeaseWatch:

@@ -82,6 +82,7 @@ def pause_leader(scene: Scene, *, wait: Callable[[], None]) -> Paused:
     scene.witness.on_heard = hold
     assert under_way.wait(DUE_S), f"{leader.name} tells nobody anything"
     with scene.killer.hold_up_writes():
+        assert lease.leader() is leader, f"{leader.name} has lost the lease before its pause"
         os.kill(leader.pid, signal.SIGSTOP)
         stopped_s = time.monotonic()
     stopped.set()
