@@ -195,6 +195,7 @@ def test_a_delivered_alert_shows_its_notification_and_no_secret(
     assert "notified once at " in said["summary"]
     assert said["summary"].endswith(" by webhook")
     (told,) = said["notifications"]
+    assert told["receiver"] == ""
     assert (told["state"], told["answer"], told["attempts"]) == ("sent", "200 OK", 1)
     assert told["idempotency_key"] == claimed.idempotency_key
     assert "secret" not in response.get_data(as_text=True)

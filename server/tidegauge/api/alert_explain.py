@@ -148,6 +148,7 @@ def _describe_told(told: Told) -> dict[str, object]:
         "id": told.id,
         "status": told.status,
         "channel": hide_secrets(told.channel),
+        "receiver": told.receiver,
         "state": told.state,
         "attempts": told.attempts,
         "answer": told.answer,

@@ -47,7 +47,7 @@ ORDER BY id DESC LIMIT %(limit)s
 """
 _READ_TOLD = """
 SELECT id, event_id, channel, payload ->> 'status', state, attempts, idempotency_key::text,
-    last_answer, created_at, next_attempt_at, finished_at
+    last_answer, created_at, next_attempt_at, finished_at, receiver
 FROM notifications
 WHERE event_id = ANY(%(event_ids)s::bigint[]) AND created_at <= %(until)s
 ORDER BY id DESC LIMIT %(limit)s
@@ -97,6 +97,7 @@ class Told:
     created_ms: int
     next_attempt_ms: int
     finished_ms: int | None
+    receiver: str
     tries: Sequence[Try] = ()
 
 
@@ -168,6 +169,7 @@ class AlertLedger:
                 created_ms=to_ms(row[8]),
                 next_attempt_ms=to_ms(row[9]),
                 finished_ms=to_ms(row[10]),
+                receiver=row[11],
                 tries=tries.get(row[0], []),
             )
             for row in rows
