@@ -91,7 +91,7 @@ def permissions_of_token(scopes: tuple[Scope, ...], role: Role) -> frozenset[str
     """Return what a token may do: its scopes, as far as its owner's role allows.
 
     Ingestion is let through whatever the role: only admins make tokens, and a machine that sends
-    metrics needs to be no admin.
+    metrics or alerts needs to be no admin.
     """
     wanted = frozenset().union(*(SCOPE_PERMISSIONS[scope] for scope in scopes))
     ceiling = ROLE_PERMISSIONS[role]

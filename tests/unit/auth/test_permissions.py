@@ -40,14 +40,16 @@ def test_a_token_of_a_viewer_changes_nothing_whatever_its_scopes() -> None:
     assert permissions <= ROLE_PERMISSIONS["viewer"]
 
 
-def test_a_token_to_send_metrics_needs_no_role() -> None:
-    assert permissions_of_token(("ingest",), "viewer") == {"metrics:write", "annotation:create"}
+def test_a_token_to_send_metrics_and_alerts_needs_no_role() -> None:
+    wanted = {"metrics:write", "alert:post", "annotation:create"}
+
+    assert permissions_of_token(("ingest",), "viewer") == wanted
 
 
 def test_an_ingest_scope_adds_nothing_to_the_others() -> None:
     permissions = permissions_of_token(("ingest", "admin"), "editor")
 
-    assert permissions <= ROLE_PERMISSIONS["editor"] | {"metrics:write"}
+    assert permissions <= ROLE_PERMISSIONS["editor"] | {"metrics:write", "alert:post"}
 
 
 @pytest.mark.parametrize(
