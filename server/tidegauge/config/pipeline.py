@@ -135,8 +135,8 @@ class AlertsConfig:
     query_timeout_ms: int = setting(
         "TIDEGAUGE_ALERTS_QUERY_TIMEOUT_MS",
         4000,
-        "Longest query of an alert rule. A standby takes over from an evaluator that is silent for "
-        "8 s, so it is below that.",
+        "Longest query of a rule; so long one that is slow takes a place of "
+        "TIDEGAUGE_ALERTS_QUERY_THREADS.",
         low=100,
         high=5000,
     )
