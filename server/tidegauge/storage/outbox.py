@@ -36,6 +36,8 @@ from tidegauge.storage.pool import Pool
 MAX_ANSWER_CHARS = 1000
 MAX_ALERTS = 200
 """Most alerts of one message; the others follow in the next one."""
+MAX_MESSAGE_BYTES = 1_000_000
+"""Most that the alerts of one message come to, unless a single one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class ClaimedNotification:
         left_out: how many more of those there are.
         attempt: which one this is, from 1.
         idempotency_key: a UUID, the same at each attempt.
-        age_s: seconds since the first row was put in.
+        age_s: seconds since it was first tried, or its target was spared; 0: that is now.
         claimed_until: what the claim is known by.
     """
 
@@ -216,7 +218,8 @@ class Outbox:
         Raises:
             Unavailable.
         """
-        values = {"limit": limit, "claim_s": claim_s, "busy": list(busy), "most": MAX_ALERTS}
+        values = {"limit": limit, "claim_s": claim_s, "busy": list(busy)}
+        values |= {"most": MAX_ALERTS, "most_bytes": MAX_MESSAGE_BYTES}
         with self._pool.transaction() as lent:
             lent.execute(CLAIM, values)
             messages: dict[str, _Message] = {}
@@ -225,8 +228,8 @@ class Outbox:
             by_group = {one.group_hash: one for one in messages.values()}
             if by_group:
                 # As many as the message may tell of anew, and as many beside them.
-                values = {"groups": list(by_group), "most": 2 * MAX_ALERTS}
-                lent.execute(READ_STANDING, values)
+                of_groups = {"groups": list(by_group), "most": 2 * MAX_ALERTS}
+                lent.execute(READ_STANDING, {**of_groups, "most_bytes": MAX_MESSAGE_BYTES})
                 for group_hash, *standing in lent.fetchall():
                     by_group[group_hash].standing.append(standing)
         return [_make_claimed(key, one) for key, one in messages.items()]

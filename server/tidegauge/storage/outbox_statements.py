@@ -66,34 +66,45 @@ UPDATE notifications AS one SET
     claimed_until = now() + make_interval(secs => %(claim_s)s),
     idempotency_key = messages.key
 FROM messages CROSS JOIN LATERAL (
-    SELECT id FROM notifications AS member
-    WHERE member.state = 'pending' AND member.group_hash = messages.group_hash
-        AND (member.attempts > 0) = messages.sealed
-        AND (NOT messages.sealed OR member.idempotency_key = messages.key)
-        AND (
-            messages.sealed OR member.interval_ms > 0 OR NOT EXISTS (
-                SELECT FROM notifications AS before
-                WHERE before.state = 'pending' AND before.group_hash = member.group_hash
-                    AND before.id < member.id AND before.alert_hash = member.alert_hash
-                    AND (before.payload ->> 'status' = 'resolved')
-                        <> (member.payload ->> 'status' = 'resolved')
+    SELECT id, sum(octet_length(payload::text)) OVER (ORDER BY id) AS bytes,
+        row_number() OVER (ORDER BY id) AS place
+    FROM (
+        SELECT id, payload FROM notifications AS member
+        WHERE member.state = 'pending' AND member.group_hash = messages.group_hash
+            AND (member.attempts > 0) = messages.sealed
+            AND (NOT messages.sealed OR member.idempotency_key = messages.key)
+            AND (
+                messages.sealed OR member.interval_ms > 0 OR NOT EXISTS (
+                    SELECT FROM notifications AS before
+                    WHERE before.state = 'pending' AND before.group_hash = member.group_hash
+                        AND before.id < member.id AND before.alert_hash = member.alert_hash
+                        AND (before.payload ->> 'status' = 'resolved')
+                            <> (member.payload ->> 'status' = 'resolved')
+                )
             )
-        )
-    ORDER BY member.id LIMIT %(most)s
+        ORDER BY member.id LIMIT %(most)s
+    ) AS found
 ) AS members
 WHERE one.id = members.id
+    AND (messages.sealed OR members.place = 1 OR members.bytes <= %(most_bytes)s)
 RETURNING one.idempotency_key::text, one.group_hash::text, one.id, one.rule_id, one.channel,
     one.receiver, one.group_key, one.group_labels, one.payload, one.attempts,
-    extract(epoch FROM now() - one.created_at)::float8, one.claimed_until, one.alert_hash::text
+    coalesce(extract(epoch FROM now() - (
+        SELECT min(at) FROM notification_attempts WHERE notification_id = one.id
+    )), 0)::float8, one.claimed_until, one.alert_hash::text
 """
 # Nothing of it changes while a message of the group is on its way: each attempt finds the same.
 READ_STANDING = """
 SELECT wanted.group_hash::text, found.payload, found.alert_hash::text, found.number
 FROM unnest(%(groups)s::uuid[]) AS wanted (group_hash) CROSS JOIN LATERAL (
-    SELECT id, payload, alert_hash, count(*) OVER () AS number FROM notifications AS told
-    WHERE told.standing AND told.group_hash = wanted.group_hash
-    ORDER BY id LIMIT %(most)s
+    SELECT *, sum(octet_length(payload::text)) OVER (ORDER BY id) AS bytes
+    FROM (
+        SELECT id, payload, alert_hash, count(*) OVER () AS number FROM notifications AS told
+        WHERE told.standing AND told.group_hash = wanted.group_hash
+        ORDER BY id LIMIT %(most)s
+    ) AS oldest
 ) AS found
+WHERE found.bytes <= %(most_bytes)s
 ORDER BY found.id
 """
 SETTLE = """

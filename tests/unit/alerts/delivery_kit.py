@@ -136,9 +136,11 @@ class Kit:
         with self._transaction() as lent:
             lent.execute(
                 "UPDATE notifications SET next_attempt_at = now() - interval '1 s',"
-                " claimed_until = now() - interval '1 s',"
-                " created_at = created_at - make_interval(secs => %s) WHERE state = 'pending'",
-                (age_s,),
+                " claimed_until = now() - interval '1 s'"
+                " WHERE state = 'pending'"
+            )
+            lent.execute(
+                "UPDATE notification_attempts SET at = at - make_interval(secs => %s)", (age_s,)
             )
 
     def _transaction(self) -> AbstractContextManager[cursor]:

@@ -395,3 +395,41 @@ def test_groups_are_claimed_by_one_only(outbox: Outbox, put: Callable[..., None]
     messages = [one for found in claims for one in found] + outbox.claim_due(limit=99, claim_s=60)
     assert len(messages) == 30
     assert {len(one.ids) for one in messages} == {10}
+
+
+def test_a_message_holds_a_megabyte_and_what_is_larger_goes_by_itself(
+    outbox: Outbox, pool: Pool
+) -> None:
+    sizes = [300_000, 600_000, 300_000, 2_000_000, 10]
+    payloads = [
+        {"status": "firing", "labels": {"pod": str(number)}, "annotations": {"a": "x" * size}}
+        for number, size in enumerate(sizes)
+    ]
+    with pool.transaction() as lent:
+        enqueue(lent, [NewNotification(9, 7, MAIL, one, group_key="g") for one in payloads])
+
+    told = []
+    while claimed := claim(outbox):
+        outbox.mark_for_retry(claimed[0], after_s=0, answer="500")
+        (again,) = claim(outbox)
+        assert again.ids == claimed[0].ids
+        outbox.mark_sent(again, answer="250")
+        told.append((pods(again), len(again.others), again.left_out))
+
+    assert told == [(["0", "1"], 0, 0), (["2"], 2, 0), (["3"], 2, 1), (["4"], 2, 2)]
+
+
+def test_a_message_ages_from_its_first_attempt_on(
+    outbox: Outbox, pool: Pool, put: Callable[..., None]
+) -> None:
+    put(("firing", {"pod": "a"}, MAIL), group="g", wait_ms=7_200_000)
+    make_due(pool)
+    (first,) = claim(outbox)
+    outbox.mark_for_retry(first, after_s=0, answer="spared", counted=False)
+    with pool.transaction() as lent:
+        lent.execute("UPDATE notification_attempts SET at = at - interval '1 min'")
+
+    (second,) = claim(outbox)
+
+    assert first.age_s == 0
+    assert 60 <= second.age_s < 120

@@ -31,8 +31,11 @@ def walk(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
-        (CLAIM, {"limit": 40, "claim_s": 45, "busy": [], "most": MAX_ALERTS}),
-        (READ_STANDING, {"groups": ["6f1c2d5e-0000-4000-8000-0123456789ab"], "most": 400}),
+        (CLAIM, {"limit": 40, "claim_s": 45, "busy": [], "most": MAX_ALERTS, "most_bytes": 9**9}),
+        (
+            READ_STANDING,
+            {"groups": ["6f1c2d5e-0000-4000-8000-0123456789ab"], "most": 400, "most_bytes": 9**9},
+        ),
         (ENQUEUE, ([9], [7], [MAIL], ["{}"], [""], ["g1"], ["{}"], [0], [1000])),
     ],
 )
