@@ -60,7 +60,7 @@ def test_kills_at_every_point_lose_nothing_and_repeat_what_was_on_its_way(scene:
 
 
 def test_a_leader_paused_amid_its_transaction_writes_and_repeats_nothing(scene: Scene) -> None:
-    found = pause_leader(scene, wait=lambda: None)
+    found = pause_leader(scene, wait=lambda _stood_s: None)
 
     assert found.written_before > 0
     assert found.written_after == {}

@@ -60,12 +60,13 @@ class Paused:
     sent_after: int
 
 
-def pause_leader(scene: Scene, *, wait: Callable[[], None]) -> Paused:
+def pause_leader(scene: Scene, *, wait: Callable[[float], None]) -> Paused:
     """Stop the leader in the middle of its transaction, with a POST under way; let it go on later.
 
     Args:
         scene: a leader, at least one more evaluator, and waves.
-        wait: called when another leads and has written; the pause ends after it.
+        wait: called when another leads and has written, with the seconds that the pause has
+            lasted; it ends after that.
     """
     site, lease = scene.site, scene.lease
     site.change(_WATCH)
@@ -88,7 +89,7 @@ def pause_leader(scene: Scene, *, wait: Callable[[], None]) -> Paused:
     stopped.set()
     takeover_s = lease.wait_for_next(token) - stopped_s
     scene.wait_for_firings(1)
-    wait()
+    wait(time.monotonic() - stopped_s)
     before = {number for number, _ in site.ask(_WRITTEN, leader.name)}
     resumed_s = time.monotonic()
     os.kill(leader.pid, signal.SIGCONT)
