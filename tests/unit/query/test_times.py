@@ -110,6 +110,15 @@ def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
             assert isinstance(parse(text), int)
 
 
+def test_a_megabyte_of_digits_is_refused_without_trying_every_place_to_cut_it() -> None:
+    digits = "9" * 1_000_000
+    for text in (f"{digits}x", f"{digits}s", f"1.{digits}x", f"now-{digits}s"):
+        with pytest.raises(InvalidInput):
+            parse_native_time_ms(text, now_ms=0)
+        with pytest.raises(InvalidInput):
+            parse_duration_ms(text)
+
+
 @pytest.mark.parametrize(
     ("range_ms", "step_ms"),
     [
