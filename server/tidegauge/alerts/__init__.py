@@ -6,7 +6,7 @@
   `marks`: what alerts went through, on the time axis.
 - `rule_files`: Prometheus's rule files; `rule_export`: writes one; `loading`: brings the stored
   rules in line with one; `rule_folder`: keeps them as a folder says;
-  `shipped`: those that come with Tidegauge.
+  `shipped`: those that come with Tidegauge; `bounded_yaml`: reads no file at any cost.
 - `evaluator`: evaluates the rules that are due; `turns`: for as long as it has the lease.
   Behind it `watching` (what is known of each rule), `reading` (what their queries read), `workers`
   and `asking` (one rule each, side by side).

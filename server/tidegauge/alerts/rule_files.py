@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tidegauge.alerts.bounded_yaml import BoundedLoader
 from tidegauge.alerts.rules import (
     check_recording_rule,
     check_rule,
@@ -33,7 +34,7 @@ _RULE_FIELDS = frozenset(
 )
 
 
-class _Texts(yaml.SafeLoader):  # type: ignore[misc]
+class _Texts(BoundedLoader):
     """Reads every scalar as the text that stands there: `for: 5m`, `expr: 1`, `page: true`."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 -- that is how PyYAML has it
@@ -205,7 +206,9 @@ def _as_count(value: Any, where: str) -> int:
     if value is None or value == "":
         return 0
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,10}", value, re.ASCII):
-        raise InvalidInput(f"{where}: a number from 0 is wanted, not {str(value)[:64]!r}")
+        # Lists of lists of the same list are short in a file, and endless as text.
+        shown = repr(value[:64]) if isinstance(value, str) else "a list or a mapping"
+        raise InvalidInput(f"{where}: a number from 0 is wanted, not {shown}")
     return int(value)
 
 

@@ -249,3 +249,43 @@ def test_the_command_checks_and_loads_files(
     assert "b.yml: groups: a list is wanted" in refused.output
     assert loaded.output == f"{good}: 3 made, 0 changed, 0 deleted, 0 as before\n"
     assert [one.rule.channels for one in store.read_all()] == [(MAIL,)] * 3
+
+
+def grow(first: str, link: str) -> str:
+    """Return lines of which each holds the one before ten times: the last stands for 10^20."""
+    lines = [link.format(at, ", ".join([f"*x{at - 1}"] * 10)) for at in range(1, 21)]
+    return "\n".join([first, *lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (grow("x: &x0 {a: b}", "x{0}: &x{0} {{<<: [{1}]}}"), "copy more than 100000 fields"),
+        (
+            grow("groups:\n- name: a\n  limit:\n  - &x0 [a]", "  - &x{0} [{1}]"),
+            "a number from 0 is wanted, not a list or a mapping",
+        ),
+    ],
+)
+def test_a_short_file_that_stands_for_billions_is_refused_at_once(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        parse_rule_file(text, file="bomb.yml", parser=PARSER, interval_ms=10_000)
+
+
+def test_a_map_takes_over_what_another_says() -> None:
+    text = """
+groups:
+- name: a
+  rules:
+  - alert: One
+    expr: up == 0
+    labels: &common {team: infra, page: yes}
+  - alert: Two
+    expr: up == 0
+    labels: {<<: [*common, *common], page: no}
+"""
+    (group,) = parse_rule_file(text, file="f.yml", parser=PARSER, interval_ms=10_000)
+    assert [dict(rule.labels) for rule in group.rules] == [
+        {"team": "infra", "page": "yes"},
+        {"team": "infra", "page": "no"},
+    ]

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 import yaml
 
+from tidegauge.alerts.bounded_yaml import BoundedLoader
 from tidegauge.errors import InvalidInput
 from tidegauge.promql.scripts.notation import find_number, parse_duration_ms
 from tidegauge.query.times import parse_rfc3339_ms
@@ -18,7 +19,7 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
 
 
-class _Texts(yaml.SafeLoader):  # type: ignore[misc]
+class _Texts(BoundedLoader):
     """Reads every scalar but null as the text that stands there: `eval_time: 5m`, `value: 1`."""
 
 
