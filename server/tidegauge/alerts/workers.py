@@ -21,17 +21,18 @@ class Workers(Generic[T]):
     def __init__(self, *, threads: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._done: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
-        self._under_way = 0
+        self._started: set[Future[T]] = set()
 
     @property
     def under_way(self) -> int:
         """How many tasks were started and not collected."""
-        return self._under_way
+        return len(self._started)
 
     def start(self, task: Callable[[], T]) -> None:
         """Run a task as soon as a thread is free."""
-        self._pool.submit(task).add_done_callback(self._done.put)
-        self._under_way += 1
+        future = self._pool.submit(task)
+        self._started.add(future)
+        future.add_done_callback(self._done.put)
 
     def collect(self, within_s: float) -> T | None:
         """Return the result of a task that has ended, or None if none does within this time.
@@ -43,12 +44,17 @@ class Workers(Generic[T]):
             ended = self._done.get(timeout=max(0.0, within_s))
         except queue.Empty:
             return None
-        self._under_way -= 1
+        self._started.discard(ended)
         return ended.result()
 
     def forget(self) -> None:
-        """Have nothing to do any more with what was started; it ends by itself."""
-        self._done, self._under_way = queue.SimpleQueue(), 0
+        """Have nothing to do any more with what was started: what runs ends by itself."""
+        started, self._started = self._started, set()
+        # What waits for a thread would else gather at each fault of the database, and keep those
+        # that come later waiting.
+        for future in started:
+            future.cancel()
+        self._done = queue.SimpleQueue()
 
     def close(self) -> None:
         """Start nothing more; what runs ends by itself."""
