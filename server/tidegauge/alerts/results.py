@@ -107,6 +107,7 @@ class Results:
 
     def forget(self) -> None:
         """Store nothing of what is held: another is at work."""
+        self._meters.results_lost.inc(sum(len(one.labels) for one in self._held))
         self._held = []
 
     def send(self, token: int) -> None:

@@ -129,3 +129,13 @@ def test_without_the_lease_nothing_is_sent(site: Site) -> None:
         site.results.send(6)
 
     assert site.tries == 0
+
+
+def test_what_is_forgotten_counts_as_lost(site: Site) -> None:
+    site.fault = Unavailable("the queue is away")
+    site.results.add(samples(1, count=3))
+    site.results.send(7)
+
+    site.results.forget()
+
+    assert site.lost() == 3
