@@ -101,12 +101,16 @@ class ExternalAlertService:
         Returns:
             Whether there may be more to do at once.
         Raises:
-            LeaseLost, Unavailable: nothing was stored.
+            LeaseLost: nothing was stored.
         """
         try:
             return self._settle_due(hold)
-        except (LeaseLost, Unavailable):
+        except LeaseLost:
             raise
+        except Unavailable as exc:
+            # Those who post may hold the lock: that must not break the evaluation of rules off.
+            self.log.warning("alerts that others post wait for the next round", reason=exc.message)
+            return False
         except Exception:
             # A fault of ours that a stranger's alert brings out must not end all evaluation.
             self.log.exception("alerts that others post cannot be looked at")

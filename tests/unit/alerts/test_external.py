@@ -198,3 +198,29 @@ def test_more_than_a_round_takes_is_done_in_the_next(
     execute(pool, _LOOK)
 
     assert [service.settle_due(hold) for _ in range(2)] == [True, False]
+
+
+def test_whoever_is_kept_waiting_by_a_sender_tries_again_and_breaks_nothing_off(
+    service: ExternalAlertService, pool: Pool, hold: Hold
+) -> None:
+    service.post([HOT], now_ms=now_ms())
+    execute(pool, _OVER)
+
+    with pool.transaction() as lent:
+        lent.execute("SELECT pg_advisory_xact_lock(hashtext('tidegauge.external_alerts'), 1)")
+        assert service.settle_due(hold) is False
+    service.settle_due(hold)
+
+    assert ask(pool, "SELECT state FROM external_alerts") == [("resolved",)]
+
+
+def test_an_alert_that_began_before_all_calendars_is_in_nobodys_way(
+    service: ExternalAlertService, pool: Pool, hold: Hold
+) -> None:
+    old = PostedAlert((("alertname", "old"),), starts_ms=-62_135_596_800_000, ends_ms=FAR_MS)
+
+    service.post([old, HOT], now_ms=now_ms())
+    execute(pool, _LOOK)
+    service.settle_due(hold)
+
+    assert len(service.list_firing()) == 2
