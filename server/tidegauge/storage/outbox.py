@@ -295,9 +295,8 @@ class Outbox:
                 return False
             _note_attempt(lent, claimed, state, answer)
             lent.execute(CLOSE_STANDING, given)
-            # The rest of what one message could not hold follows at once.
-            if len(claimed.ids) < MAX_ALERTS:
-                lent.execute(KEEP_APART, given)
+            bounds = {"most": MAX_ALERTS, "most_bytes": MAX_MESSAGE_BYTES}
+            lent.execute(KEEP_APART, {**given, **bounds})
             if state == "failed":
                 lent.execute(MARK_EVENTS, (event_ids,))
             return True

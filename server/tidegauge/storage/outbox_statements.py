@@ -117,15 +117,20 @@ WHERE id = ANY (%(ids)s::bigint[]) AND state = 'pending'
     AND (%(state)s = 'sent' OR claimed_until = %(claimed_until)s)
 RETURNING event_id
 """
-# What the channel heard of these alerts before is not the last any more.
+# What the channel heard of these alerts before is not the last any more. One whose labels have
+# changed meanwhile, by a template or another rule, is known by the event of its beginning.
 CLOSE_STANDING = """
 UPDATE notifications AS told SET standing = false
-FROM notifications AS settled
-WHERE settled.id = ANY (%(ids)s::bigint[]) AND told.id <> ALL (%(ids)s::bigint[])
+FROM notifications AS settled LEFT JOIN alert_events AS event ON event.id = settled.event_id
+WHERE settled.id = ANY (%(ids)s::bigint[]) AND told.id < settled.id
     AND told.standing AND told.group_hash = settled.group_hash
-    AND told.alert_hash = settled.alert_hash
+    AND (
+        told.alert_hash = settled.alert_hash
+        OR told.event_id IN (event.id, event.fired_event_id)
+    )
 """
-# What came while the message was on its way did not know when it would be settled.
+# What came while the message was on its way did not know when it would be settled. Where that held
+# no more, by number or by size, the rest follows at once.
 KEEP_APART = """
 UPDATE notifications AS waiting SET
     next_attempt_at = greatest(
@@ -134,6 +139,16 @@ UPDATE notifications AS waiting SET
 FROM notifications AS settled
 WHERE settled.id = %(first_id)s AND waiting.group_hash = settled.group_hash
     AND waiting.state = 'pending' AND waiting.attempts = 0 AND waiting.interval_ms > 0
+    AND cardinality(%(ids)s::bigint[]) < %(most)s
+    AND (
+        SELECT sum(octet_length(payload::text)) FROM notifications
+        WHERE id = ANY (%(ids)s::bigint[])
+    ) + (
+        SELECT octet_length(payload::text) FROM notifications AS next
+        WHERE next.group_hash = settled.group_hash AND next.state = 'pending'
+            AND next.attempts = 0
+        ORDER BY next.id LIMIT 1
+    ) <= %(most_bytes)s
 """
 MARK_EVENTS = "UPDATE alert_events SET notification_failed = true WHERE id = ANY (%s::bigint[])"
 POSTPONE = """

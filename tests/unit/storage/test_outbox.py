@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tidegauge.model.alerts import AlertState
 from tidegauge.model.routing import RoutedChannel
+from tidegauge.storage.alert_events import AlertEvent, record_events
 from tidegauge.storage.outbox import (
     ClaimedNotification,
     NewNotification,
@@ -433,3 +435,53 @@ def test_a_message_ages_from_its_first_attempt_on(
 
     assert first.age_s == 0
     assert 60 <= second.age_s < 120
+
+
+def test_the_rest_of_a_message_that_grew_too_large_follows_at_once(
+    outbox: Outbox, put: Callable[..., None], pool: Pool
+) -> None:
+    big = {"big": "x" * 400_000}
+    put(
+        *(("firing", {**big, "pod": str(n)}, HOOK) for n in range(5)),
+        group="g",
+        interval_ms=300_000,
+    )
+    told = []
+    for _ in range(3):
+        (one,) = claim(outbox)
+        told += pods(one)
+        assert outbox.mark_sent(one, answer="200")
+
+    assert told == ["0", "1", "2", "3", "4"]
+
+
+def test_an_alert_that_is_over_stands_no_more_though_its_labels_have_changed(
+    outbox: Outbox, pool: Pool
+) -> None:
+    def tell(event: AlertEvent, status: str, labels: dict[str, str]) -> int:
+        with pool.transaction() as lent:
+            (event_id,) = record_events(lent, [event])
+            payload = {"status": status, "labels": labels}
+            enqueue(lent, [NewNotification(event_id, 7, HOOK, payload, group_key="g")])
+        (one,) = claim(outbox)
+        assert outbox.mark_sent(one, answer="200")
+        return event_id
+
+    began = AlertEvent(
+        rule_id=None,
+        rule_name="hot",
+        severity="info",
+        labels=(),
+        previous=AlertState.INACTIVE,
+        state=AlertState.FIRING,
+        value=91.0,
+        at_ms=0,
+    )
+    ended = replace(began, previous=AlertState.FIRING, state=AlertState.RESOLVED)
+
+    number = tell(began, "firing", {"level": "91"})
+    tell(replace(ended, fired_event_id=number), "resolved", {"level": "12"})
+
+    with pool.transaction() as lent:
+        lent.execute("SELECT count(*) FROM notifications WHERE standing")
+        assert lent.fetchall() == [(0,)]
