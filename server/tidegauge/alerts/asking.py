@@ -21,6 +21,7 @@ from tidegauge.observability.alert_instruments import AlertInstruments
 from tidegauge.query.limits import TooBusy
 from tidegauge.query.service import QueryOptions, QueryService
 from tidegauge.storage.alert_changes import Change
+from tidegauge.storage.faults import DatabaseFault
 
 TEMPLATE_QUERIES_MS = 4000
 MAX_ERROR_CHARS = 500
@@ -127,7 +128,8 @@ class Asker:
         now_ms = of.now_ms + int((now_s - of.now_s) * 1000)
         try:
             came, error = self._try(one, of, now_ms, now_s)
-        except TooBusy as exc:
+        except (TooBusy, DatabaseFault) as exc:
+            # What the database answered with, it may not answer the others with.
             came, error = None, exc.message
         except Unavailable:
             # Nothing is wrong with the rule, and the database could not store what follows.

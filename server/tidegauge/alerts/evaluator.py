@@ -27,6 +27,7 @@ from tidegauge.storage.alert_changes import AlertChanges, Evaluated
 from tidegauge.storage.alert_instances import Key
 from tidegauge.storage.alert_lease import Hold
 from tidegauge.storage.alert_rules import AlertRules
+from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.recording_rules import RecordingRules
 
 # A round ends after this: what has come in is stored, the lease is renewed, and what is slow goes
@@ -34,6 +35,9 @@ from tidegauge.storage.recording_rules import RecordingRules
 ROUND_S = 0.25
 # Most that are under way.
 ROUND_RULES = 200
+# After so many alerts a round ends, too: it must be stored well within the time of the lease,
+# however many fire at once.
+ROUND_CHANGES = 5000
 # A cache that is slow goes without some copies; the lease cannot wait for it.
 COPIES_S = 0.5
 
@@ -179,8 +183,9 @@ class Evaluator:
     def _collect(self, memory: Memory) -> list[Finished]:
         """Return what has ended by the end of the round, at most one evaluation of each rule."""
         done: list[Finished] = []
+        changes = 0
         until_s = self._monotonic() + self._round_s
-        while self._workers.under_way:
+        while self._workers.under_way and changes < ROUND_CHANGES:
             found = self._workers.collect(until_s - self._monotonic())
             if found is None:
                 break
@@ -188,6 +193,7 @@ class Evaluator:
             one.under_way = False
             if memory.watched.get(one.key) is one:
                 done.append(found)
+                changes += len(came.changes) if isinstance(came, Judged) else 0
                 if isinstance(one.rule, RecordingRule) and isinstance(came, Recorded):
                     self._recent.add(one.rule.id, one.rule.record, came.samples)
             if self._waiting:
@@ -201,7 +207,7 @@ class Evaluator:
                 [made for one in done if (made := _to_evaluated(one)) is not None],
                 [(one.one.rule.id, one.last) for one in done if _is_recording(one)],
             )
-        except InvalidInput as exc:
+        except (InvalidInput, DatabaseFault) as exc:
             if len(done) > 1:
                 # One that cannot be stored must not keep the others from it.
                 for single in done:

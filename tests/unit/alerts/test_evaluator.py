@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tidegauge.alerts import evaluator
 from tidegauge.errors import Unavailable
 from tidegauge.model.alerts import AlertRule, AlertState, Policy
 from tidegauge.model.frame import SeriesFrame
@@ -18,6 +19,7 @@ from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.model.silences import Silence
 from tidegauge.storage.acknowledgements import Acknowledgement
 from tidegauge.storage.alert_lease import Hold, LeaseLost
+from tidegauge.storage.faults import DatabaseFault
 from tidegauge.storage.pool import Pool
 from tidegauge.storage.protocol import SampleEngine
 
@@ -172,17 +174,18 @@ def test_one_rule_that_fails_or_cannot_be_stored_holds_up_no_other(bench: Bench)
 
 _REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'refused by a check' USING ERRCODE = 'check_violation'; END $$;
+BEGIN RAISE EXCEPTION 'refused by a check' USING ERRCODE = %s; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON alert_events FOR EACH ROW WHEN (NEW.rule_id = %s)
     EXECUTE FUNCTION refuse()
 """
 
 
-def test_an_alert_that_cannot_be_stored_holds_up_no_other(bench: Bench) -> None:
+@pytest.mark.parametrize("code", ["check_violation", "internal_error"])
+def test_an_alert_that_cannot_be_stored_holds_up_no_other(bench: Bench, code: str) -> None:
     bad = bench.add(name="bad", hold_ms=0)
     good = bench.add(name="good", hold_ms=0)
     with bench.pool.transaction() as lent:
-        lent.execute(_REFUSE, (bad.id,))
+        lent.execute(_REFUSE, (code, bad.id))
     bench.evaluate()
 
     bench.step(a=6)
@@ -195,31 +198,40 @@ def test_an_alert_that_cannot_be_stored_holds_up_no_other(bench: Bench) -> None:
 
 
 class BreaksOnce:
-    """A sample engine with a fault of ours in it, which shows at the first selection only."""
+    """A sample engine with a fault in it, which shows at the first selection only."""
 
-    def __init__(self, engine: SampleEngine) -> None:
-        self.append, self._select = engine.append, engine.select
+    def __init__(self, engine: SampleEngine, fault: Exception) -> None:
+        self.append, self._select, self._fault = engine.append, engine.select, fault
         self._broken = False
 
     def select(self, *arguments: Any) -> SeriesFrame:
         if not self._broken:
             self._broken = True
-            raise ZeroDivisionError
+            raise self._fault
         return self._select(*arguments)
 
 
-def test_a_fault_of_ours_in_one_rule_ends_no_other_and_is_logged(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [(ZeroDivisionError(), "internal error: ZeroDivisionError"), (DatabaseFault("odd"), "odd")],
+)
+def test_a_fault_in_one_rule_ends_no_other_and_shows(
+    bench: Bench, fault: Exception, shown: str
+) -> None:
     bad = bench.add(name="bad", hold_ms=0, query="heat + 0")
     good = bench.add(name="good", hold_ms=0)
-    bench.kit = replace(bench.kit, engine=BreaksOnce(bench.kit.engine))
+    bench.kit = replace(bench.kit, engine=BreaksOnce(bench.kit.engine, fault))
     bench.restart()
     bench.evaluate()
 
     bench.step(a=6)
+    lasts = [bench.tables.rules.read(one.id).last for one in (bad, good)]
     bench.step(a=6)
 
-    assert sorted([bench.history(bad), bench.history(good)]) == [["firing"], ["firing"]]
-    assert b"a rule cannot be evaluated" in bench.log.getvalue()
+    assert {"" if last is None else last.error for last in lasts} == {"", shown}
+    is_ours = isinstance(fault, ZeroDivisionError)
+    assert (b"a rule cannot be evaluated" in bench.log.getvalue()) is is_ours
+    assert [bench.history(bad), bench.history(good)] == [["firing"], ["firing"]]
 
 
 def test_annotations_are_filled_in_with_labels_value_and_queries(bench: Bench) -> None:
@@ -506,3 +518,16 @@ def test_routes_that_cannot_be_read_leave_those_before(bench: Bench) -> None:
     bench.step(a=6)
 
     assert bench.told() == ["firing"]
+
+
+def test_a_flood_of_alerts_is_stored_in_rounds_of_bounded_size(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [bench.add(name=f"r{number}", query="heat", hold_ms=0) for number in range(3)]
+    bench.step(a=1.0, b=1.0)
+    monkeypatch.setattr(evaluator, "ROUND_CHANGES", 2)
+
+    sizes = [bench.step(a=99.0, b=99.0), bench.evaluate(), bench.evaluate(), bench.evaluate()]
+
+    assert sizes == [1, 1, 1, 0]
+    assert [bench.history(one) for one in rules] == [["firing", "firing"]] * 3
