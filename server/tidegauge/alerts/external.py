@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from tidegauge.alerts.external_settling import settle
 from tidegauge.alerts.muting import Mutings
 from tidegauge.errors import InvalidInput, Unavailable
+from tidegauge.model.alerts import AlertState
 from tidegauge.model.external_alerts import ExternalAlert, PostedAlert, absorb
 from tidegauge.model.labels import Labels
 from tidegauge.model.routing import Routing
@@ -24,6 +25,12 @@ MAX_NAME_CHARS = 1024
 MAX_LABEL_CHARS = 4096
 MAX_ANNOTATION_CHARS = 65_536
 MAX_URL_CHARS = 16_384
+
+GRACE_MS = 90_000
+"""A Prometheus posts what fires once a minute, and again after a time without an answer."""
+
+AWAY_MS = 15_000
+"""Who has not looked for so long was away, as was perhaps all that takes alerts in."""
 
 ROUND_ALERTS = 500
 MAX_FAULTS_TOLD = 5
@@ -41,6 +48,8 @@ class ExternalAlertService:
         read_routing: says who is told.
         timeout_ms: after so long an alert without an end of its own is over.
         most: so many are kept at once.
+        grace_ms: so long what ended while nobody looked may be posted again before people hear of
+            its end: whoever posts may not have reached anybody, either.
         log: is told of changes of state.
     """
 
@@ -52,10 +61,12 @@ class ExternalAlertService:
         read_routing: ReadRouting,
         timeout_ms: int,
         most: int,
+        grace_ms: int,
         log: FilteringBoundLogger,
     ) -> None:
         self._alerts, self._silences, self._read_routing = alerts, silences, read_routing
-        self._timeout_ms, self._most, self.log = timeout_ms, most, log
+        self._timeout_ms, self._most, self._grace_ms, self.log = timeout_ms, most, grace_ms, log
+        self._looked_ms = self._back_ms = 0
 
     def post(self, posted: Sequence[PostedAlert], *, now_ms: int) -> None:
         """Take in alerts, in one transaction with their history and the notifications of them.
@@ -147,6 +158,9 @@ class ExternalAlertService:
         ]
 
     def _settle_due(self, hold: Hold) -> bool:
+        if hold.now_ms - self._looked_ms > AWAY_MS:
+            self._back_ms = hold.now_ms
+        self._looked_ms = hold.now_ms
         if not self._alerts.has_due():
             return False
         silences = self._silences.read_standing(hold.now_ms)
@@ -155,7 +169,7 @@ class ExternalAlertService:
 
         def decide(standing: Standing) -> list[ExternalChange]:
             for alert in standing.alerts.values():
-                change = settle(
+                change = self._wait_for_posts(alert, standing.now_ms) or settle(
                     alert, alert, now_ms=standing.now_ms, choose=choose, silences=silences
                 )
                 if change is not None:
@@ -165,6 +179,12 @@ class ExternalAlertService:
         count = self._alerts.change_due(hold.token, decide, limit=ROUND_ALERTS)
         self._tell_log(changes)
         return count == ROUND_ALERTS
+
+    def _wait_for_posts(self, alert: ExternalAlert, now_ms: int) -> ExternalChange | None:
+        """Return the change of one that ended while nobody looked: only that it is looked at."""
+        until_ms = self._back_ms + self._grace_ms
+        ended_away = alert.state is AlertState.FIRING and alert.ends_ms <= self._back_ms
+        return ExternalChange(alert, until_ms) if ended_away and now_ms < until_ms else None
 
     def _tell_log(self, changes: Sequence[ExternalChange]) -> None:
         for event in (one.event for one in changes):

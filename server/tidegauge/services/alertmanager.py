@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegauge.alerts.external import ExternalAlertService
+from tidegauge.alerts.external import GRACE_MS, ExternalAlertService
 from tidegauge.alerts.muting import Mutings
 from tidegauge.alerts.routing import CurrentRouting
 from tidegauge.alerts.service import AlertService
@@ -29,6 +29,7 @@ def make_external(config: Config, tools: Tools, tables: AlertTables) -> External
         read_routing=make_routing(tools, tables).read,
         timeout_ms=config.alerts.resolve_timeout_s * 1000,
         most=config.alerts.posted_max,
+        grace_ms=GRACE_MS,
         log=tools.log,
     )
 

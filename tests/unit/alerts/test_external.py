@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from tidegauge.alerts.external import ExternalAlertService
@@ -50,6 +51,10 @@ def now_ms() -> int:
 
 @pytest.fixture
 def service(pool: Pool) -> ExternalAlertService:
+    return make_service(pool)
+
+
+def make_service(pool: Pool, grace_ms: int = 0) -> ExternalAlertService:
     return ExternalAlertService(
         alerts=ExternalAlerts(pool=pool),
         silences=Mutings(
@@ -58,6 +63,7 @@ def service(pool: Pool) -> ExternalAlertService:
         read_routing=lambda: ROUTING,
         timeout_ms=300_000,
         most=100,
+        grace_ms=grace_ms,
         log=LOG,
     )
 
@@ -224,3 +230,25 @@ def test_an_alert_that_began_before_all_calendars_is_in_nobodys_way(
     service.settle_due(hold)
 
     assert len(service.list_firing()) == 2
+
+
+def test_after_an_outage_senders_may_post_again_before_anybody_hears_of_an_end(
+    pool: Pool, hold: Hold
+) -> None:
+    cold = PostedAlert((("alertname", "cold"),), starts_ms=1000, ends_ms=FAR_MS)
+    service = make_service(pool, grace_ms=60_000)
+    service.post([HOT, cold], now_ms=now_ms())
+    execute(pool, _OVER)
+    back = replace(hold, now_ms=now_ms())
+
+    service.settle_due(back)
+    service.post([HOT], now_ms=now_ms())
+    assert [one[0] for one in ask(pool, _TOLD)] == ["firing", "firing"]
+    assert service.settle_due(back) is False
+
+    service = make_service(pool, grace_ms=1)
+    execute(pool, _LOOK)
+    while len(ask(pool, _TOLD)) < 3:
+        service.settle_due(replace(hold, now_ms=now_ms()))
+    told = ask(pool, "SELECT payload -> 'labels' ->> 'alertname' FROM notifications ORDER BY id")
+    assert told[2:] == [("cold",)]
