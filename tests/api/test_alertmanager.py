@@ -144,6 +144,7 @@ def test_times_that_a_sender_leaves_out_are_now_and_in_five_minutes(
         ({"labels": {"a": "x" * 4097}}, "at most 4096"),
         ({"labels": {f"l{number}": "x" for number in range(65)}}, "at most 64"),
         ({"labels": HOT, "annotations": {"a": "x" * 65_537}}, "at most 65536"),
+        ({"labels": HOT, "annotations": dict.fromkeys("abc", "x" * 60_000)}, "at most 131072"),
         ({"labels": HOT, "generatorURL": "x" * 16_385}, "at most 16384"),
         ({"labels": HOT, "startsAt": "soon"}, "soon"),
         ({"labels": HOT, "startsAt": FAR, "endsAt": LONG_AGO}, "before startsAt"),

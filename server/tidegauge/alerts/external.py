@@ -26,6 +26,9 @@ MAX_LABEL_CHARS = 4096
 MAX_ANNOTATION_CHARS = 65_536
 MAX_URL_CHARS = 16_384
 
+MAX_ALERT_CHARS = 131_072
+"""Most characters of an alert's labels and annotations: ROUND_ALERTS are read at once."""
+
 GRACE_MS = 90_000
 """A Prometheus posts what fires once a minute, and again after a time without an answer."""
 
@@ -206,6 +209,10 @@ def _find_fault(posted: PostedAlert) -> str:
     fault = fault or _find_fault_of_texts("annotations", posted.annotations, MAX_ANNOTATION_CHARS)
     if fault:
         return fault
+    texts = [*dict(posted.labels).items(), *posted.annotations.items()]
+    chars = sum(len(name) + len(text) for name, text in texts)
+    if chars > MAX_ALERT_CHARS:
+        return f"labels and annotations: {chars} characters, at most {MAX_ALERT_CHARS} are taken"
     if len(posted.generator_url) > MAX_URL_CHARS:
         return f"generatorURL: {len(posted.generator_url)} characters, at most {MAX_URL_CHARS}"
     if not is_storable(posted.generator_url):
