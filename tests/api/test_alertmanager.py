@@ -169,6 +169,12 @@ def test_a_body_that_is_no_list_of_alerts_is_refused(client: FlaskClient, body: 
     assert isinstance(response.get_json(), str)
 
 
+def test_of_too_many_alerts_none_is_looked_at(client: FlaskClient) -> None:
+    answer = post(client, *[{"labels": HOT, "startsAt": "never"}] * 2001)
+
+    assert answer == (400, '"2001 alerts in one request, at most 2000 go in"')
+
+
 def test_bounds_on_a_request_and_on_all_alerts_are_told(client: FlaskClient) -> None:
     many = [{"labels": {"alertname": f"n{number}"}, "endsAt": FAR} for number in range(MOST + 2)]
 

@@ -40,6 +40,25 @@ def test_a_refusal_says_when_to_come_back_and_which_setting_it_is(client, servic
     assert b'ratelimit_rejected_total{kind="query"} 1.0' in services.meters.render()
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/alerts/explain?alertname=A"),
+        ("GET", "/api/v1/alerts/statistics"),
+        ("POST", "/api/v1/silences/preview"),
+        ("POST", "/api/v1/maintenance-windows/preview"),
+    ],
+)
+def test_what_asks_as_much_as_a_query_is_counted_as_one(client, method: str, path: str) -> None:
+    for _ in range(3):
+        ask(client)
+
+    refused = client.open(path, method=method, json={}, headers=BEARER)
+
+    assert refused.status_code == 429
+    assert "TIDEGAUGE_RATE_TOKEN_QUERY_PER_MINUTE" in refused.get_json()["error"]
+
+
 def test_ingestion_is_counted_for_the_address(client) -> None:
     def push(sender: str) -> int:
         return client.post(

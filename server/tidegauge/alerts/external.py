@@ -82,8 +82,7 @@ class ExternalAlertService:
         Raises:
             InvalidInput: some are wrong, or there are too many. Unavailable: send them again.
         """
-        if len(posted) > MAX_POSTED:
-            raise InvalidInput(f"{len(posted)} alerts in one request, at most {MAX_POSTED} go in")
+        check_count(len(posted))
         faults = []
         valid: dict[Labels, PostedAlert] = {}
         for place, one in enumerate(posted):
@@ -199,6 +198,16 @@ class ExternalAlertService:
                     previous=event.previous.value,
                     state=event.state.value,
                 )
+
+
+def check_count(alerts: int) -> None:
+    """Return if so many alerts may come in one request.
+
+    Raises:
+        InvalidInput: they may not.
+    """
+    if alerts > MAX_POSTED:
+        raise InvalidInput(f"{alerts} alerts in one request, at most {MAX_POSTED} go in")
 
 
 def _find_fault(posted: PostedAlert) -> str:

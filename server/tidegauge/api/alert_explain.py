@@ -29,7 +29,7 @@ blueprint = Blueprint("alert_explain", __name__, url_prefix="/api/v1/alerts")
 
 
 @blueprint.get("/explain")
-@require("alert:read")
+@require("alert:read", counted_as="query:read")
 @describe(query={"rule_id": NUMBER, "match[]": TEXTS, "labels": TEXT, "time": TEXT})
 def explain() -> Response:
     """Say why somebody was told of an alert, or was not; any other parameter is a label's value."""

@@ -20,7 +20,7 @@ blueprint = Blueprint("alert_statistics", __name__, url_prefix="/api/v1/alerts")
 
 
 @blueprint.get("/statistics")
-@require("alert:read")
+@require("alert:read", counted_as="query:read")
 @describe(query={"start": TEXT, "end": TEXT, "limit": NUMBER})
 def read_statistics() -> Response:
     """Tell how often alerts fired, how soon people heard of it, and which rules are noisy."""

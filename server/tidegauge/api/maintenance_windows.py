@@ -112,7 +112,7 @@ def add_window() -> Response:
 
 
 @blueprint.post("/preview")
-@require("alert:read")
+@require("alert:read", counted_as="query:read")
 @describe(body=WindowBody)
 def preview_window() -> Response:
     """Say what a maintenance window would mute, and when it would be open next."""

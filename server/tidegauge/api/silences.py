@@ -79,7 +79,7 @@ def add_silence() -> Response:
 
 
 @blueprint.post("/preview")
-@require("alert:read")
+@require("alert:read", counted_as="query:read")
 @describe(body=PreviewBody)
 def preview_silence() -> Response:
     """Say what a silence would mute."""

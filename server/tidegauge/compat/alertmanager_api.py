@@ -12,6 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from tidegauge import __version__
+from tidegauge.alerts.external import check_count
 from tidegauge.alerts.standing import AlertGroup, StandingAlert
 from tidegauge.compat.alertmanager_config import receiver_names, write_config
 from tidegauge.compat.alertmanager_json import (
@@ -144,6 +145,7 @@ def list_alerts() -> Response:
 def post_alerts() -> Response:
     """Take in alerts that others found, into the same routes, silences and history."""
     body = read_json(list[PostableAlert], max_bytes=MAX_BODY_BYTES)
+    check_count(len(body))
     faults: list[str] = []
     posted = list(_read_posted(body, faults))
     try:

@@ -19,14 +19,24 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _PERMISSION = "required_permission"
 _LOG_LEVEL = "request_log_level"
+_COUNTED_AS = "counted_as"
 
 
-def require(permission: str, *, log_level: str = "info") -> Callable[[View], View]:
-    """State the permission that a view needs, and the level at which its successes are logged."""
+def require(
+    permission: str, *, log_level: str = "info", counted_as: str = ""
+) -> Callable[[View], View]:
+    """State the permission that a view needs.
+
+    Args:
+        permission: one of `auth.permissions`.
+        log_level: at which its successes are logged.
+        counted_as: the permission as whose the rate limits count it; "": this one.
+    """
 
     def mark(view: View) -> View:
         setattr(view, _PERMISSION, permission)
         setattr(view, _LOG_LEVEL, log_level)
+        setattr(view, _COUNTED_AS, counted_as or permission)
         return view
 
     return mark
@@ -36,6 +46,12 @@ def find_permission(view: Callable[..., Any] | None) -> str | None:
     """Return the permission that a view states, or None if it states none."""
     stated: str | None = getattr(view, _PERMISSION, None)
     return stated
+
+
+def find_counted_as(view: Callable[..., Any] | None) -> str:
+    """Return as what the rate limits count a view."""
+    counted: str = getattr(view, _COUNTED_AS, "")
+    return counted
 
 
 def find_log_level(view: Callable[..., Any] | None) -> str:

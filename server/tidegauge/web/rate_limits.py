@@ -12,7 +12,7 @@ from tidegauge.config import LimitsConfig
 from tidegauge.errors import Unavailable
 from tidegauge.observability.resilience_instruments import ResilienceInstruments
 from tidegauge.resilience.ratelimit import RateLimiter, Verdict
-from tidegauge.web.access import find_permission
+from tidegauge.web.access import find_counted_as
 from tidegauge.web.client import client_address
 from tidegauge.web.identity import current_principal
 
@@ -44,7 +44,7 @@ def install_rate_limits(
     @app.before_request
     def _count() -> None:
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
-        kind = _KINDS.get(find_permission(view) or "")
+        kind = _KINDS.get(find_counted_as(view))
         if kind is None or current_principal().kind == "local":
             return
         sender = current_principal()
