@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,12 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
+from tidegauge.auth.actor import SYSTEM
 from tidegauge.auth.principal import LOCAL, STRANGER, Principal, person
 from tidegauge.config import Config, DatabaseConfig, TraceConfig
 from tidegauge.model.alerts import AlertInstance, AlertRule, AlertState
+from tidegauge.model.maintenance import MaintenanceWindow, Recurrence
+from tidegauge.model.matchers import Matcher, MatchType
 from tidegauge.services import Services
 
 from tests.support.alerts import ENTRY, MAIL, make_change, make_evaluated, make_rule
@@ -326,6 +330,30 @@ def test_what_makes_no_sense_is_refused(
     add_rule(services)
 
     assert client.get(API, query_string=params).status_code == status
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "-2305843009213693951", "1e18"]
+)
+def test_a_time_that_no_calendar_has_is_refused_whatever_there_is(
+    client: FlaskClient, services: Services, now_ms: int, time: str
+) -> None:
+    services.maintenance.add(
+        MaintenanceWindow(
+            name="nights",
+            matchers=(Matcher(MatchType.EQUAL, "host", "a"),),
+            zone="Europe/Berlin",
+            schedule=Recurrence(start=datetime.time(2), duration_ms=3_600_000),
+        ),
+        SYSTEM,
+    )
+    rule = add_rule(services)
+    stand(services, rule, AlertState.FIRING, now_ms - MINUTE_MS)
+
+    response = client.get(API, query_string={"rule_id": rule.id, "time": time})
+
+    assert response.status_code == 400
+    assert "from 1970 to 2199" in response.get_json()["error"]
 
 
 def test_who_may_not_see_alerts_is_told_nothing(services: Services) -> None:

@@ -33,6 +33,9 @@ QUERY_TIMEOUT_MS = 4000
 ALL_QUERIES_S = 10.0
 EVENTS, NOTIFICATIONS = 20, 50
 
+# The years in which a maintenance window may be open, from 1970 to 2199: calendars end, too.
+_LAST_MS = 7_258_118_400_000 - 1
+
 _BY_STATE = {
     AlertState.FIRING: 0,
     AlertState.PENDING: 1,
@@ -147,10 +150,12 @@ class Explainer:
         """Return what there is to say of the alerts that are meant.
 
         Raises:
-            InvalidInput: neither a rule nor labels are asked for. NotFound: no such rule, or none
-                could have such alerts. Unavailable.
+            InvalidInput: neither a rule nor labels are asked for, or of no time that there is.
+                NotFound: no such rule, or none could have such alerts. Unavailable.
         """
         at_ms = self._clock_ms() if asked.time_ms is None else asked.time_ms
+        if not 0 <= at_ms <= _LAST_MS:
+            raise InvalidInput("time: its year is not from 1970 to 2199")
         posted = self._find_posted(asked, at_ms)
         fitting = self._find_rules(asked)
         if not fitting and not posted:
