@@ -100,3 +100,14 @@ def test_an_alert_that_others_posted_has_the_labels_it_came_with() -> None:
 
     assert alert["labels"] == {"alertname": "Down"}
     assert alert["generatorURL"] == "http://p/graph"
+
+
+def test_a_time_out_of_all_calendars_does_not_keep_its_group_back() -> None:
+    late = 253_402_343_999_000
+
+    body = read_body(make_message(make_payload(starts_at=late, ends_at=late), make_payload()))
+
+    assert [one["startsAt"] for one in body["alerts"]] == [
+        "9999-12-31T23:59:59.999Z",
+        "2026-01-02T03:04:05.000Z",
+    ]

@@ -7,19 +7,18 @@ of prometheus/common `model.LabelSet`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from tidegauge.alerts.notifiers.wording import common_pairs, name_of, severity_of
+from tidegauge.storage.moments import to_moment
 from tidegauge.storage.outbox import ClaimedNotification
 
 ALERTMANAGER, OWN = "alertmanager", "tidegauge"
 FORMATS = (ALERTMANAGER, OWN)
 
 _NEVER = "0001-01-01T00:00:00Z"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
@@ -98,5 +97,7 @@ def _common_status(alerts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _format_time(time_ms: int) -> str:
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    # Who posts alerts names any time, and one out of all calendars must not keep its group back.
+    moment = to_moment(time_ms)
+    assert moment is not None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
