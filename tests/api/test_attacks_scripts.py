@@ -26,6 +26,7 @@ POLICIES = {
     "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
 }
 KINDS = {
+    "/api/v1/alerts/export": "application/yaml",
     "/api/v1/docs": "text/html",
     "/api/v1/docs.css": "text/css",
     "/metrics": "text/plain",

@@ -103,6 +103,18 @@ def test_headers_and_a_log_in_are_sent(receiver: Receiver) -> None:
     assert second["authorization"] == "Bearer token"
 
 
+def test_a_place_that_repeats_what_it_is_sent_tells_no_secret(receiver: Receiver) -> None:
+    said = b'{"you sent": "Authorization: Bearer t0p-secret", "to": "/hooks/T0/k3y"}'
+    receiver.answers["/hooks/T0/k3y"] = (400, {}, said)
+
+    with pytest.raises(NotDelivered) as refused:
+        send(f"{receiver.url}/hooks/T0/k3y", headers={"Authorization": "Bearer t0p-secret"})
+
+    assert "t0p-secret" not in refused.value.message
+    assert "k3y" not in refused.value.message
+    assert "you sent" in refused.value.message
+
+
 @pytest.mark.parametrize(
     ("status", "permanent"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from tidegauge import __version__
 from tidegauge.alerts.notifiers.connecting import Connector, Deadline, Resolve, look_up
@@ -17,6 +17,9 @@ from tidegauge.config import NotifyConfig, parse_allowed_networks
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_SHOWN_CHARS = 200
+# A shorter text in a header is no secret, and may stand in any answer.
+MIN_SECRET_CHARS = 6
+HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,17 @@ class Answer:
     location: str
     retry_after: str
     body: bytes
+
+    def without(self, secrets: Iterable[str]) -> Answer:
+        """Return the answer with these texts taken out: some places repeat what they are sent."""
+        reason, body = self.reason, self.body
+        for one in secrets:
+            # Of `Bearer token` the token alone tells as much.
+            for part in {one, *one.split()}:
+                if len(part) >= MIN_SECRET_CHARS:
+                    reason = reason.replace(part, HIDDEN)
+                    body = body.replace(part.encode(errors="replace"), HIDDEN.encode())
+        return replace(self, reason=reason, body=body)
 
     def __str__(self) -> str:
         said = to_one_line(self.body[: 4 * MAX_SHOWN_CHARS].decode(errors="replace"))

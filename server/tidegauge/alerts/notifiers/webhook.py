@@ -73,7 +73,7 @@ class WebhookNotifier:
             plain = {"Idempotency-Key": notification.idempotency_key}
             answer = self._poster.post(place, body, {**plain, **secrets}, deadline)
             if answer.status not in _FOLLOWED or not answer.location:
-                return self._judge(place, answer)
+                return self._judge(place, answer.without([place.path, *secrets.values()]))
             place = self._follow(place, answer.location)
         raise NotDelivered(f"{webhook.place}: more than {MAX_HOPS - 1} redirects", permanent=True)
 
