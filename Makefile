@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ run: $(STAMP) ## Run everything on 127.0.0.1:3001, data in ./data; ARGS="--demo 
 	@exec $(BIN)/python -m tidegauge up $(ARGS)
 
 test: lint ## Check style, types and architecture, and run all tests
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP) ## Run the tests that need no service, within a minute
 	$(BIN)/python -m pytest -m "not services"

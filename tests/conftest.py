@@ -30,17 +30,15 @@ _SERVERS = {"postgres", "rabbitmq", "redis_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs real services, and say what stays together when several processes test.
+    """Mark what needs real services, and put first what takes longest: tests of processes.
 
-    `make test-fast` leaves the marked ones out. The tests of processes share one whole set of
-    servers, and take longest: they are one group, and the first. Else a file is a group.
+    `make test-fast` leaves the marked ones out; `make test` deals the others out by file, in this
+    order.
     """
     for item in items:
         needs_server = _SERVERS & set(getattr(item, "fixturenames", ()))
         if needs_server or _SERVICE_FOLDERS & set(item.path.parts):
             item.add_marker(pytest.mark.services)
-        group = _LONGEST if _LONGEST in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: _LONGEST not in item.path.parts)
 
 
