@@ -70,7 +70,8 @@ def compare(name: str, frame: SeriesFrame, windows: Windows, reference_series: i
     params = tuple(np.full(windows.count, value) for value in PARAMS.get(name, ()))
     kernel_ms = best_ms(lambda: apply_range_function(name, frame, windows, params, no_deadline))
     few = first_series(frame, reference_series)
-    chunk = take_chunk(few, 0, reference_series, plan_edges(windows), windows, params)
+    plan = plan_edges(windows)
+    chunk = take_chunk(few, 0, reference_series, plan, windows, params, no_deadline)
     scale = (len(frame.offsets) - 1) / reference_series
     reference_ms = scale * best_ms(lambda: evaluate_cells(REFERENCES[name], chunk), runs=1)
     label = f"{name}[{windows.range_ms / MINUTE_MS:g}m]"
