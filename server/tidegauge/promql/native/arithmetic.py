@@ -8,6 +8,7 @@ import numpy as np
 
 from tidegauge.errors import InvalidInput
 from tidegauge.model.histogram import NO_BUCKETS, Buckets, Histogram, ResetHint
+from tidegauge.promql.native.notes import Note, inform, reconciled
 from tidegauge.promql.native.zero_buckets import reconcile
 
 
@@ -28,6 +29,17 @@ class Combined:
     histogram: Histogram
     hints_collide: bool = False
     bounds_reconciled: bool = False
+
+
+def take_noted(combined: Combined, doing: str, notes: list[Note]) -> Histogram:
+    """Return the result, and note if only the common ones of custom bounds were kept.
+
+    Args:
+        doing: what was done, for the note: "addition", "subtraction".
+    """
+    if combined.bounds_reconciled:
+        notes.append(inform(reconciled(doing)))
+    return combined.histogram
 
 
 def add(one: Histogram, other: Histogram) -> Combined:

@@ -10,21 +10,19 @@ from collections.abc import Sequence
 
 from tidegauge.model.histogram import Histogram, ResetHint
 from tidegauge.promql.native.arithmetic import (
-    Combined,
     IncompatibleHistograms,
     add,
     divide,
     multiply,
     subtract,
+    take_noted,
 )
 from tidegauge.promql.native.notes import (
     Note,
-    inform,
     mixed_samples,
     mixed_schemas,
     no_counter,
     no_gauge,
-    reconciled,
     warn,
 )
 from tidegauge.promql.native.resets import is_reset
@@ -51,13 +49,8 @@ def interpolate(
     fraction = (time_ms - first_ms) / (second_ms - first_ms)
     if counter and is_reset(end, start):
         return multiply(end, fraction)
-    grown = subtract(end, start)
-    if grown.bounds_reconciled:
-        notes.append(inform(reconciled("subtraction")))
-    result = add(multiply(grown.histogram, fraction), start)
-    if result.bounds_reconciled:
-        notes.append(inform(reconciled("addition")))
-    return result.histogram
+    grown = take_noted(subtract(end, start), "subtraction", notes)
+    return take_noted(add(multiply(grown, fraction), start), "addition", notes)
 
 
 def extended_difference(
@@ -117,7 +110,7 @@ def _difference(
         )
     if not counter and {left.hint, right.hint} != {ResetHint.GAUGE}:
         notes.append(warn(no_gauge(window.metric)))
-    result = _noted(subtract(right, left), "subtraction", notes)
+    result = take_noted(subtract(right, left), "subtraction", notes)
     if counter:
         start = points[first]
         spanned = (
@@ -125,7 +118,7 @@ def _difference(
         )
         correction = _correction(points, first, last, left, right, spanned, notes)
         if correction is not None:
-            result = _noted(add(result, correction), "addition", notes)
+            result = take_noted(add(result, correction), "addition", notes)
     return result
 
 
@@ -151,12 +144,6 @@ def _correction(
     total: Histogram | None = None
     for one in [histogram for _, histogram in points[begin:last]] + [right]:
         if is_reset(one, before):
-            total = before if total is None else _noted(add(total, before), "addition", notes)
+            total = before if total is None else take_noted(add(total, before), "addition", notes)
         before = one
     return total
-
-
-def _noted(combined: Combined, doing: str, notes: list[Note]) -> Histogram:
-    if combined.bounds_reconciled:
-        notes.append(inform(reconciled(doing)))
-    return combined.histogram

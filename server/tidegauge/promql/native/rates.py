@@ -10,21 +10,19 @@ from collections.abc import Sequence
 
 from tidegauge.model.histogram import Histogram, ResetHint
 from tidegauge.promql.native.arithmetic import (
-    Combined,
     IncompatibleHistograms,
     add,
     divide,
     multiply,
     subtract,
+    take_noted,
 )
 from tidegauge.promql.native.notes import (
     Note,
-    inform,
     mixed_samples,
     mixed_schemas,
     no_counter,
     no_gauge,
-    reconciled,
     warn,
 )
 from tidegauge.promql.native.resets import is_reset
@@ -78,7 +76,7 @@ def instant_difference(window: NativeWindow, *, counter: bool) -> Answer:
         grown = last
         if not counter or not (anew or is_reset(last, before)):
             try:
-                grown = _noted(subtract(last, before), "subtraction", notes)
+                grown = take_noted(subtract(last, before), "subtraction", notes)
             except IncompatibleHistograms:
                 return Answer(notes=[*notes, warn(mixed_schemas(window.metric))])
         result: Sample = grown.with_hint(ResetHint.GAUGE).compact()
@@ -123,12 +121,12 @@ def _histogram_growth(
         raise IncompatibleHistograms("exponential and custom buckets in one window")
     if not first.is_custom:
         last = last.reduce(min(one.schema for one in looked_at))
-    result = _noted(subtract(last, first), "subtraction", notes)
+    result = take_noted(subtract(last, first), "subtraction", notes)
     if counter:
         pairs = zip(itertools.pairwise([first, *histograms[1:]]), anew, strict=True)
         for (before, one), began in pairs:
             if began or is_reset(one, before):
-                result = _noted(add(result, before), "addition", notes)
+                result = take_noted(add(result, before), "addition", notes)
     else:
         notes += _note_kind((histograms[0], histograms[-1]), counter, window.metric)
     return result.with_hint(ResetHint.GAUGE).compact()
@@ -166,13 +164,7 @@ def _size(sample: Sample) -> float:
 
 def _add(one: Sample, other: Sample, notes: list[Note]) -> Sample:
     if isinstance(one, Histogram) and isinstance(other, Histogram):
-        return _noted(add(one, other), "addition", notes)
+        return take_noted(add(one, other), "addition", notes)
     assert isinstance(one, float)
     assert isinstance(other, float)
     return one + other
-
-
-def _noted(combined: Combined, doing: str, notes: list[Note]) -> Histogram:
-    if combined.bounds_reconciled:
-        notes.append(inform(reconciled(doing)))
-    return combined.histogram
