@@ -24,13 +24,14 @@ from tidegauge.ingest.service import IngestService
 from tidegauge.ingest.writer import BatchWriter
 from tidegauge.observability.logs import adopt_module_loggers
 from tidegauge.observability.meters import Meters
-from tidegauge.query.admission import is_query_failure
+from tidegauge.query.admission import Admission, is_query_failure
 from tidegauge.query.all_running import AllQueries
 from tidegauge.query.freshness import WatchedSamples, WriteWatch
 from tidegauge.query.limits import RunningSamples
 from tidegauge.query.listings import Listings
 from tidegauge.query.parsing import QueryParser
 from tidegauge.query.raw import RawReads
+from tidegauge.query.result_cache import ResultCache
 from tidegauge.query.service import QueryService
 from tidegauge.resilience.breaker import CircuitBreaker
 from tidegauge.resilience.ratelimit import RateLimiter
@@ -104,17 +105,8 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
     )
     running = RunningSamples(config.query)
     alerts = _make_alerts(storage, parser, tools)
-    query = QueryService(
-        samples=samples,
-        engine=make_engine(config),
-        parser=parser,
-        admission=admission,
-        running=running,
-        config=config.query,
-        meters=meters,
-        monotonic=tools.monotonic,
-        cache=make_result_cache(config, tools, meters, cache, watch, admission),
-    )
+    results = make_result_cache(config, tools, meters, cache, watch, admission)
+    query = _make_query(config, tools, meters, samples, parser, admission, running, results)
     return Services(
         config=config,
         tools=tools,
@@ -155,6 +147,29 @@ def assemble(config: Config, *, storage: StorageParts, tools: Tools, meters: Met
         )
         if storage.dashboards is not None
         else None,
+    )
+
+
+def _make_query(
+    config: Config,
+    tools: Tools,
+    meters: Meters,
+    samples: WatchedSamples,
+    parser: QueryParser,
+    admission: Admission,
+    running: RunningSamples,
+    results: ResultCache,
+) -> QueryService:
+    return QueryService(
+        samples=samples,
+        engine=make_engine(config),
+        parser=parser,
+        admission=admission,
+        running=running,
+        config=config.query,
+        meters=meters,
+        monotonic=tools.monotonic,
+        cache=results,
     )
 
 
