@@ -15,7 +15,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tidegauge.app import create_app
-from tidegauge.config import Config, TraceConfig
+from tidegauge.auth.permissions import Role
+from tidegauge.auth.principal import person
+from tidegauge.config import Config, DatabaseConfig, TraceConfig
 from tidegauge.errors import TidegaugeError
 from tidegauge.observability.logs import make_logger
 from tidegauge.observability.meters import Meters
@@ -211,3 +213,21 @@ def town(postgres, migrated_template: str) -> Iterator[Town]:
     with open_town(postgres.url_of(name)) as made:
         yield made
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def stored_services(migrated_database_url: str) -> Iterator[Services]:
+    """Services over a database of the test's own, without its own metrics in it."""
+    config = Config(
+        database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
+    )
+    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
+    built = build_services(config, log=log)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def client_of(services: Services) -> Callable[[Role], FlaskClient]:
+    """A function that returns a client of somebody with a role."""
+    return lambda role: create_app(services, local=person(7, role, role)).test_client()

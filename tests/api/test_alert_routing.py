@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from tidegauge.app import create_app
 from tidegauge.auth.permissions import Role
-from tidegauge.auth.principal import person
-from tidegauge.config import Config, DatabaseConfig, TraceConfig
-from tidegauge.observability.logs import make_logger
-from tidegauge.services import Services, build_services
+from tidegauge.services import Services
 
 API = "/api/v1/alerts/routing"
 HOOK = {"type": "webhook", "target": "https://u:secret@example.org/secret", "secret": "secret"}
@@ -31,19 +26,8 @@ DOCUMENT = {
 
 
 @pytest.fixture
-def services(migrated_database_url: str) -> Iterator[Services]:
-    config = Config(
-        database=DatabaseConfig(url=migrated_database_url), trace=TraceConfig(own_metrics_s=0)
-    )
-    log = make_logger(io.BytesIO(), level="error", service="api", clock_ms=lambda: 0)
-    built = build_services(config, log=log)
-    yield built
-    built.close()
-
-
-@pytest.fixture
-def client_of(services: Services) -> Callable[[Role], FlaskClient]:
-    return lambda role: create_app(services, local=person(7, role, role)).test_client()
+def services(stored_services: Services) -> Services:
+    return stored_services
 
 
 @pytest.fixture

@@ -35,23 +35,30 @@ def test_a_running_evaluator_keeps_the_files_of_a_folder(
     )
     evaluator = Part.of_tidegauge("evaluator", "evaluator", env, tmp_path)
 
-    def names() -> list[str]:
+    def rules() -> dict[str, int]:
         with closing(psycopg2.connect(migrated_database_url)) as base, base.cursor() as cursor:
             cursor.execute(
-                "SELECT name FROM alert_rules UNION SELECT record FROM recording_rules ORDER BY 1"
+                "SELECT name, id FROM alert_rules UNION SELECT record, id FROM recording_rules"
             )
-            return [row[0] for row in cursor.fetchall()]
+            return dict(cursor.fetchall())
 
     try:
         evaluator.start()
-        wait_until(lambda: names() == ["Hot"], timeout_s=60, what="the file is loaded")
+        wait_until(lambda: rules().keys() == {"Hot"}, timeout_s=60, what="the file is loaded")
+        before = rules()["Hot"]
         (folder / "a.yml").write_text(HEAD + HOT + RECORD)
-        wait_until(lambda: names() == ["Hot", "twice"], timeout_s=60, what="the change is loaded")
+        wait_until(
+            lambda: rules().keys() == {"Hot", "twice"}, timeout_s=60, what="the change is loaded"
+        )
+        after = rules()["Hot"]
         (folder / "a.yml").unlink()
-        wait_until(lambda: names() == [], timeout_s=60, what="the rules have ended")
+        wait_until(lambda: not rules(), timeout_s=60, what="the rules have ended")
     finally:
         if evaluator.runs:
             evaluator.stop()
+
+    # What did not change in the file was not made anew.
+    assert before == after
 
 
 def test_a_backtest_ends_when_its_client_is_gone(
